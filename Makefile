@@ -1,0 +1,62 @@
+# `make help` lists the targets. EXTRA=cuda installs TensorFlow for NVIDIA GPUs (Linux x86-64).
+PYTHON ?= python3
+EXTRA ?= cpu
+LOCK := requirements/$(EXTRA).txt
+INSTALLED := .venv/installed-$(EXTRA)
+ARMS := labeled_subset representatives propagated
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-network lint bench seeds readme dag lock clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(INSTALLED): $(LOCK)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: %s is Python %d.%d, but 3.11 to 3.13 is needed; name another with make PYTHON=..." % (sys.executable, *v))'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	python -m pip install --require-hashes --requirement $(LOCK)
+	@touch $@
+
+setup: $(INSTALLED) ## Make .venv with the pinned packages.
+
+repro: $(INSTALLED) ## Run the pipeline; print what each arm is worth.
+	@python -c 'from stages.params import run; run(lambda params: None)'
+	dvc repro
+	@dvc metrics show $(ARMS:%=metrics/%.json)
+	@dvc metrics show metrics/propagation.json
+
+test: $(INSTALLED) ## Run the tests that need no network.
+	python -m pytest -n 2 -m "not network"
+
+test-network: $(INSTALLED) ## Run the tests on the real data sets.
+	python -m pytest -m network
+
+lint: $(INSTALLED) ## Check style and formatting.
+	ruff check .
+	ruff format --check .
+
+bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored; peak memory a stage.
+	python -m benchmarks.pipeline
+
+seeds: $(INSTALLED) ## Repeat the README's settings with five seeds each (over half an hour).
+	python -m benchmarks.seeds
+
+readme: $(INSTALLED) ## Write the generated parts of README.md anew.
+	python -m docs.readme
+
+dag: $(INSTALLED) ## Print the graph of stages.
+	dvc dag
+
+lock: ## Resolve pyproject.toml into requirements/*.txt anew (needs uv 0.9 or later).
+	for extra in cpu cuda; do \
+	  uv pip compile pyproject.toml --extra $$extra --group dev --upgrade --no-header \
+	    --quiet --output-file requirements/$$extra.txt; \
+	done
+
+clean: ## Remove .venv and what tools left; data and models stay.
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dvc_plots
+	find . -name __pycache__ -prune -exec rm -rf {} +
