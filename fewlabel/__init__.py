@@ -1,0 +1,1 @@
+"""What each step of the pipeline computes: functions and scikit-learn estimators on arrays."""

@@ -1,0 +1,62 @@
+"""k-means, and the image that stands for each cluster."""
+
+import numpy as np
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from threadpoolctl import threadpool_limits
+
+from fewlabel.errors import FewlabelError
+from fewlabel.parallel import announced
+
+
+def build_clustering(algorithm, n_clusters, seed, *, max_iterations, **settings):
+    """Unfitted scikit-learn clustering.
+
+    Parameters
+    ----------
+    algorithm : {"kmeans", "minibatch"}
+    n_clusters, seed, max_iterations : int
+    **settings
+        The algorithm's own, as scikit-learn spells them.
+    """
+    kind = {"kmeans": KMeans, "minibatch": MiniBatchKMeans}[algorithm]
+    return kind(n_clusters, max_iter=max_iterations, random_state=seed, **settings)
+
+
+def nearest_to_centroids(clustering, X):
+    """Fit the clustering; find each sample's cluster and each cluster's representative.
+
+    Parameters
+    ----------
+    clustering : KMeans or MiniBatchKMeans
+        Fitted here.
+    X : ndarray of shape (n_samples, n_features)
+
+    Returns
+    -------
+    assignment : ndarray of shape (n_samples,), int32
+    distance : ndarray of shape (n_samples,), float32
+        Euclidean, to the centroid of the sample's own cluster.
+    representatives : ndarray of shape (n_clusters,), int64
+        The sample of each cluster that is nearest to its centroid, the first of equals.
+
+    Raises
+    ------
+    FewlabelError
+        If a cluster is empty, as happens with fewer different samples than clusters.
+    """
+    # Two threads add in one order whichever ends first; with more, sums differ in the last bit.
+    with (
+        threadpool_limits(2, user_api="openmp"),
+        announced(f"k-means: {clustering.n_clusters:,} clusters of {len(X):,} images"),
+    ):
+        assignment = clustering.fit_predict(X)
+    offsets = X - clustering.cluster_centers_[assignment]
+    distance = np.sqrt(np.einsum("ij,ij->i", offsets, offsets)).astype(np.float32)
+    by_cluster = np.lexsort((distance, assignment))
+    clusters, first = np.unique(assignment[by_cluster], return_index=True)
+    if len(clusters) < clustering.n_clusters:
+        raise FewlabelError(
+            f"k-means left {clustering.n_clusters - len(clusters)} of {clustering.n_clusters} "
+            "clusters empty; lower label_budget, or use cluster.algorithm kmeans"
+        )
+    return assignment, distance, by_cluster[first]

@@ -1,0 +1,49 @@
+"""The representatives at a glance."""
+
+import math
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+_MOST_IMAGES = 100
+_TILE_INCHES = 0.86
+
+
+def draw_contact_sheet(images, labels, cluster_sizes, class_names):
+    """Draw the representatives of the largest clusters with label and cluster size.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_clusters, height, width), 0 is black
+    labels : ndarray of shape (n_clusters,), int
+    cluster_sizes : ndarray of shape (n_clusters,), int
+    class_names : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Ordered by class, larger clusters first; at most 100 images.
+    """
+    largest = sorted(range(len(images)), key=lambda i: -cluster_sizes[i])[:_MOST_IMAGES]
+    order = sorted(largest, key=lambda i: (labels[i], -cluster_sizes[i]))
+    n_columns = min(10, len(order))
+    n_rows = math.ceil(len(order) / n_columns)
+    # Five tiles are as wide as the title.
+    width, height = max(n_columns, 5) * _TILE_INCHES, n_rows * _TILE_INCHES * 1.28 + 0.4
+    figure = Figure(figsize=(width, height), dpi=110)
+    colors = mpl.colormaps["tab10" if len(class_names) <= 10 else "turbo"].resampled(
+        len(class_names)
+    )
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axis, i in zip(axes, order, strict=False):
+        axis.imshow(images[i], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(class_names[labels[i]], fontsize=7, pad=2, color=colors(labels[i]))
+        axis.set_xlabel(f"{cluster_sizes[i]:,} images", fontsize=6, labelpad=2, color="0.35")
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(color=colors(labels[i]), linewidth=1.2)
+    for axis in axes[len(order) :]:
+        axis.set_axis_off()
+    shown = f"the {len(order)} largest of {len(images)}" if len(order) < len(images) else len(order)
+    figure.suptitle(f"Representatives of {shown} clusters: label, cluster size", fontsize=10)
+    figure.subplots_adjust(0.01, 0.16 / height, 0.99, 1 - 0.5 / height, 0.08, 0.42)
+    return figure

@@ -1,0 +1,74 @@
+"""Clusters and representatives against brute force."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.datasets import make_blobs
+
+from fewlabel.clustering import build_clustering, nearest_to_centroids
+from fewlabel.errors import FewlabelError
+
+ALGORITHMS = {
+    "kmeans": {"init": "random", "n_init": 2, "max_iterations": 20},
+    "minibatch": {"batch_size": 64, "n_init": 1, "max_iterations": 20},
+}
+
+
+def build(algorithm, n_clusters=8, seed=0):
+    return build_clustering(algorithm, n_clusters, seed, **ALGORITHMS[algorithm])
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return make_blobs(300, n_features=5, centers=8, random_state=0)[0].astype(np.float32)
+
+
+def test_build_clustering_passes_its_settings_on():
+    kmeans, minibatch = build("kmeans", seed=3), build("minibatch", seed=3)
+    assert (type(kmeans), type(minibatch)) == (KMeans, MiniBatchKMeans)
+    for clustering in (kmeans, minibatch):
+        assert (clustering.n_clusters, clustering.max_iter, clustering.random_state) == (8, 20, 3)
+    assert (kmeans.init, kmeans.n_init, minibatch.batch_size) == ("random", 2, 64)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_nearest_to_centroids_equals_a_loop(algorithm, blobs):
+    clustering = build(algorithm)
+    assignment, distance, representatives = nearest_to_centroids(clustering, blobs)
+    to_all = np.linalg.norm(blobs[:, None] - clustering.cluster_centers_[None], axis=2)
+    np.testing.assert_array_equal(assignment, to_all.argmin(axis=1))
+    np.testing.assert_allclose(distance, to_all.min(axis=1), rtol=1e-5)
+    for cluster in range(8):
+        members = np.flatnonzero(assignment == cluster)
+        assert representatives[cluster] == members[to_all[members, cluster].argmin()]
+    assert (assignment.dtype, distance.dtype, representatives.dtype) == (
+        np.int32,
+        np.float32,
+        np.int64,
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_first_of_equals_represents(algorithm):
+    X = np.repeat(np.float32([[0, 0], [9, 9], [0, 9]]), 4, axis=0)
+    assignment, distance, representatives = nearest_to_centroids(build(algorithm, 3), X)
+    assert sorted(representatives) == [0, 4, 8]
+    np.testing.assert_array_equal(assignment[representatives], range(3))
+    np.testing.assert_allclose(distance, 0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_empty_cluster_is_an_error(algorithm):
+    X = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
+    with pytest.raises(FewlabelError, match="left 2 of 5 clusters empty; lower label_budget"):
+        nearest_to_centroids(build(algorithm, 5), X)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_seed_decides(algorithm):
+    X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    one, same, other = (nearest_to_centroids(build(algorithm, 8, seed), X) for seed in (1, 1, 2))
+    for array, again in zip(one, same, strict=True):
+        np.testing.assert_array_equal(array, again)
+    assert (one[2] != other[2]).any()

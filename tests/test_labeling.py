@@ -1,0 +1,104 @@
+"""The random subset, and the oracle that answers for a person."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewlabel.errors import FewlabelError
+from fewlabel.labeling import oracle_labels, random_subset
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(st.integers(0, 200), st.integers(0, 200), SEEDS)
+def test_subsets_are_distinct_and_nested(size, other_size, seed):
+    small, large = (random_subset(200, n, seed).tolist() for n in sorted([size, other_size]))
+    assert len(set(large)) == len(large) == max(size, other_size)
+    assert set(large) <= set(range(200))
+    assert set(small) <= set(large)
+
+
+def test_each_pair_is_as_likely():
+    n_draws = 6000
+    counts = np.zeros((4, 4), int)
+    for seed in range(n_draws):
+        counts[*random_subset(4, 2, seed)] += 1
+    # Twelve ordered pairs; five standard deviations of a binomial count.
+    off_diagonal = counts[~np.eye(4, dtype=bool)]
+    assert counts.trace() == 0
+    assert (np.abs(off_diagonal - n_draws / 12) < 5 * np.sqrt(n_draws / 12)).all()
+
+
+@given(st.lists(st.integers(0, 49)), st.floats(0, 1), SEEDS)
+def test_the_oracle_answers_only_what_it_is_asked(chosen, error_rate, seed):
+    labels = np.arange(50) % 5
+    asked = oracle_labels(labels, np.array(chosen, int), error_rate, seed)
+    assert asked.dtype == np.int64
+    answered = np.isin(np.arange(50), chosen)
+    np.testing.assert_array_equal(asked >= 0, answered)
+    assert set(asked[answered]) <= set(range(5))
+    np.testing.assert_array_equal(labels, np.arange(50) % 5)
+
+
+@given(st.sets(st.integers(0, 49), min_size=1), st.floats(0, 1), SEEDS)
+def test_an_image_gets_the_same_answer_whoever_chose_it(chosen, error_rate, seed):
+    labels = np.arange(50) % 5
+    everyone = oracle_labels(labels, np.arange(50), error_rate, seed)
+    chosen = np.array(sorted(chosen))
+    for order in (chosen, chosen[::-1]):
+        asked = oracle_labels(labels, order, error_rate, seed)
+        np.testing.assert_array_equal(asked[chosen], everyone[chosen])
+
+
+def test_the_answer_does_not_depend_on_labels_that_nobody_asked_for():
+    labels = np.arange(50) % 5
+    others = labels.copy()
+    others[25:] = 4 - others[25:]
+    chosen = np.arange(25)
+    np.testing.assert_array_equal(
+        oracle_labels(labels, chosen, 0.5, seed=0), oracle_labels(others, chosen, 0.5, seed=0)
+    )
+
+
+@pytest.mark.parametrize("error_rate", [0.1, 0.165, 0.6])
+def test_it_errs_as_often_as_asked_and_evenly(error_rate):
+    n_images, n_classes = 60_000, 10
+    labels = np.arange(n_images) % n_classes
+    answers = oracle_labels(labels, np.arange(n_images), error_rate, seed=0)
+    wrong = answers != labels
+    deviation = np.sqrt(error_rate * (1 - error_rate) / n_images)
+    assert abs(wrong.mean() - error_rate) < 5 * deviation
+    # Of an image that it gets wrong, each of the nine other classes is as likely.
+    shift = np.bincount((answers - labels)[wrong] % n_classes, minlength=n_classes)
+    expected = wrong.sum() / (n_classes - 1)
+    assert shift[0] == 0
+    assert (np.abs(shift[1:] - expected) < 5 * np.sqrt(expected)).all()
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), SEEDS)
+def test_an_oracle_that_never_errs_tells_the_truth(labels, seed):
+    labels = np.array(labels)
+    everyone = np.arange(len(labels))
+    np.testing.assert_array_equal(oracle_labels(labels, everyone, 0.0, seed), labels)
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), SEEDS)
+def test_an_oracle_that_always_errs_never_tells_it(labels, seed):
+    labels = np.array([*labels, 1])
+    assert (oracle_labels(labels, np.arange(len(labels)), 1.0, seed) != labels).all()
+
+
+def test_more_errors_include_the_fewer():
+    labels = np.arange(1000) % 10
+    few, many = (
+        oracle_labels(labels, np.arange(1000), rate, seed=5) != labels for rate in (0.1, 0.3)
+    )
+    assert (many | ~few).all()
+
+
+def test_one_class_leaves_no_wrong_answer():
+    labels = np.zeros(5, int)
+    with pytest.raises(FewlabelError, match="at least two classes"):
+        oracle_labels(labels, np.arange(5), 0.1, seed=0)
+    np.testing.assert_array_equal(oracle_labels(labels, np.arange(5), 0.0, seed=0), labels)
