@@ -1,0 +1,129 @@
+"""The k-nearest-neighbor graph, and labels spread over it."""
+
+import numpy as np
+from scipy import sparse
+
+from fewlabel.parallel import for_each_block, progress
+
+_BLOCK_ROWS = 128
+_STRIDE = 32
+
+
+def nearest_neighbors(X, n_neighbors):
+    """Find each row's exact nearest neighbors among the other rows, by Euclidean distance.
+
+    All distances come from matrix products. Selecting the best of n candidates a row costs more
+    than computing them, so columns are first reduced to n / 32 interleaved groups by their best
+    member: the k best columns lie within the k best groups.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32
+    n_neighbors : int, less than n_samples
+
+    Returns
+    -------
+    neighbors : ndarray of shape (n_samples, n_neighbors), int32
+        Nearest first.
+    distances : ndarray of shape (n_samples, n_neighbors), float32
+    """
+    n_samples = len(X)
+    n_groups = -(-n_samples // _STRIDE)
+    centered = X - X.mean(axis=0)
+    half_norms = np.full(n_groups * _STRIDE, np.inf, np.float32)
+    half_norms[:n_samples] = np.einsum("ij,ij->i", centered, centered) / 2
+    columns = np.zeros((X.shape[1], n_groups * _STRIDE), np.float32)
+    columns[:, :n_samples] = centered.T
+    neighbors = np.empty((n_samples, n_neighbors), np.int32)
+    distances = np.empty((n_samples, n_neighbors), np.float32)
+    n_best_groups = min(n_neighbors, n_groups)
+    members = np.arange(_STRIDE) * n_groups
+
+    def find(rows):
+        closeness = centered[rows] @ columns
+        closeness -= half_norms
+        own = np.arange(rows.start, rows.stop)
+        closeness[own - rows.start, own] = -np.inf
+        best_of_group = closeness.reshape(len(own), _STRIDE, n_groups).max(axis=1)
+        groups = np.argpartition(-best_of_group, n_best_groups - 1)[:, :n_best_groups]
+        candidates = (groups[:, :, None] + members).reshape(len(own), -1)
+        candidate_closeness = np.take_along_axis(closeness, candidates, axis=1)
+        best = np.argpartition(-candidate_closeness, n_neighbors - 1)[:, :n_neighbors]
+        found = np.take_along_axis(candidates, best, axis=1)
+        # The products lose digits where distances are small; the differences do not.
+        offsets = centered[found] - centered[rows, None]
+        exact = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
+        order = np.lexsort((found, exact), axis=1)
+        neighbors[rows] = np.take_along_axis(found, order, axis=1)
+        distances[rows] = np.take_along_axis(exact, order, axis=1)
+
+    for_each_block(find, n_samples, _BLOCK_ROWS, "nearest neighbors")
+    return neighbors, distances
+
+
+def affinity_graph(neighbors, distances):
+    """Weights exp(-4 d^2 / d_k^2) of the kNN graph, symmetrized and normalized.
+
+    The width of each image's kernel is the distance d_k to its last neighbor, so a sparse region
+    is as well connected as a dense one.
+
+    Parameters
+    ----------
+    neighbors : ndarray of shape (n_samples, n_neighbors), int
+    distances : ndarray of shape (n_samples, n_neighbors), float
+
+    Returns
+    -------
+    scipy.sparse.csr_array of shape (n_samples, n_samples), float32
+        D^-1/2 W D^-1/2 (D. Zhou et al., NIPS 2003).
+    """
+    n_samples, n_neighbors = neighbors.shape
+    scale = np.maximum(distances[:, -1:], np.finfo(np.float32).tiny)
+    weights = np.exp(-4 * (distances / scale) ** 2)
+    starts = np.arange(0, n_samples * n_neighbors + 1, n_neighbors)
+    directed = sparse.csr_array(
+        (weights.ravel(), neighbors.ravel(), starts), shape=(n_samples, n_samples)
+    )
+    graph = (directed + directed.T).tocsr()
+    root_degree = np.sqrt(graph.sum(axis=1))
+    rows = np.repeat(np.arange(n_samples), np.diff(graph.indptr))
+    graph.data /= root_degree[rows] * root_degree[graph.indices]
+    graph.sort_indices()
+    return graph.astype(np.float32)
+
+
+def spread_labels(graph, y, weights, n_classes, alpha, n_sweeps):
+    """Spread the labels over the graph: class probabilities of every image.
+
+    Parameters
+    ----------
+    graph : sparse array of shape (n_samples, n_samples)
+        From `affinity_graph`.
+    y : ndarray of shape (n_samples,), int
+        Class of an image, -1 where it is unlabeled.
+    weights : ndarray of shape (n_samples,), float
+        How much a label counts.
+    n_classes : int
+    alpha : float in (0, 1)
+        Share of an image's scores that comes from its neighbors in each sweep.
+    n_sweeps : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+        Rows sum to one; uniform where no label reaches.
+
+    References
+    ----------
+    D. Zhou, O. Bousquet, T. Lal, J. Weston, B. Schoelkopf, "Learning with Local and Global
+    Consistency", NIPS 2003.
+    """
+    labeled = np.flatnonzero(y >= 0)
+    seeds = np.zeros((len(y), n_classes), np.float32)
+    seeds[labeled, y[labeled]] = weights[labeled]
+    scores = seeds.copy()
+    for _ in progress(range(n_sweeps), "spread"):
+        scores = alpha * (graph @ scores) + (1 - alpha) * seeds
+    total = scores.sum(axis=1, keepdims=True)
+    reached = total > 0
+    return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / n_classes))

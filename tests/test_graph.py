@@ -1,0 +1,165 @@
+"""The kNN graph and the spreading of labels against slow references."""
+
+import numpy as np
+import pytest
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
+from sklearn.semi_supervised import LabelSpreading
+
+from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_neighbors"),
+    [
+        (2, 1, 1),
+        (31, 4, 30),
+        (32, 4, 31),
+        (33, 4, 32),
+        (64, 3, 5),
+        (100, 7, 98),
+        (100, 7, 99),
+        (1000, 16, 1),
+        (3001, 20, 15),
+        (3000, 20, 200),
+    ],
+)
+def test_nearest_neighbors_are_exact(n_samples, n_features, n_neighbors):
+    rng = np.random.default_rng(n_samples)
+    X = rng.normal(5, 1, size=(n_samples, n_features)).astype(np.float32)
+    reference = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(X.astype(float))
+    expected_distances, expected = reference.kneighbors()
+    neighbors, distances = nearest_neighbors(X, n_neighbors)
+    assert neighbors.dtype == np.int32
+    assert distances.dtype == np.float32
+    np.testing.assert_allclose(distances, expected_distances, rtol=1e-4)
+    # Two neighbors may change places where float32 cannot tell their distances apart.
+    swapped = neighbors != expected
+    offsets = X[neighbors].astype(float) - X[:, None]
+    actual_distances = np.linalg.norm(offsets, axis=2)
+    np.testing.assert_allclose(actual_distances[swapped], expected_distances[swapped], rtol=1e-5)
+    assert swapped.mean() < 1e-3
+    assert (np.diff(np.sort(neighbors, axis=1), axis=1) > 0).all()
+    assert (neighbors != np.arange(n_samples)[:, None]).all()
+
+
+@pytest.mark.parametrize(("n_samples", "n_neighbors"), [(90, 7), (500, 40), (40, 39)])
+def test_nearest_neighbors_among_duplicates(n_samples, n_neighbors):
+    # Points of a small grid, each many times over: ties everywhere, also with the point itself.
+    X = np.random.default_rng(0).integers(0, 3, size=(n_samples, 3)).astype(np.float32)
+    reference = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(X)
+    neighbors, distances = nearest_neighbors(X, n_neighbors)
+    np.testing.assert_allclose(distances, reference.kneighbors()[0], atol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(X[neighbors] - X[:, None], axis=2), distances, atol=1e-5
+    )
+    assert (np.diff(np.sort(neighbors, axis=1), axis=1) > 0).all()
+    assert (neighbors != np.arange(n_samples)[:, None]).all()
+
+
+def test_small_distances_far_from_the_origin_keep_their_digits():
+    # |a|^2 + |b|^2 - 2ab of these points has no right digit in float32.
+    X = 1000 + np.arange(200, dtype=np.float32)[:, None] / 64
+    _, distances = nearest_neighbors(X, 2)
+    np.testing.assert_allclose(distances[1:-1], 1 / 64, rtol=1e-3)
+
+
+def random_graph(n_samples=60, n_neighbors=4):
+    X = np.random.default_rng(1).normal(size=(n_samples, 2)).astype(np.float32)
+    neighbors, distances = nearest_neighbors(X, n_neighbors)
+    return neighbors, distances, affinity_graph(neighbors, distances)
+
+
+def test_affinity_graph_equals_a_loop():
+    neighbors, distances, graph = random_graph()
+    n_samples, n_neighbors = neighbors.shape
+    weights = np.zeros((n_samples, n_samples))
+    for i in range(n_samples):
+        for j in range(n_neighbors):
+            weight = np.exp(-4 * distances[i, j] ** 2 / distances[i, -1] ** 2)
+            weights[i, neighbors[i, j]] += weight
+            weights[neighbors[i, j], i] += weight
+    degree = weights.sum(axis=1)
+    expected = weights / np.sqrt(np.outer(degree, degree))
+    np.testing.assert_allclose(graph.toarray(), expected, rtol=1e-5)
+    assert graph.dtype == np.float32
+
+
+def test_affinity_graph_is_symmetric_and_normalized():
+    _, _, graph = random_graph()
+    dense = graph.toarray()
+    np.testing.assert_allclose(dense, dense.T, rtol=1e-6)
+    assert (dense >= 0).all()
+    assert not dense.diagonal().any()
+    # The spectrum of D^-1/2 W D^-1/2 lies in [-1, 1] and reaches 1: spreading neither grows nor
+    # dies out.
+    np.testing.assert_allclose(np.abs(np.linalg.eigvalsh(dense)).max(), 1, rtol=1e-5)
+
+
+def test_affinity_graph_of_equal_images():
+    # All distances are 0, and so is the kernel's width.
+    neighbors = np.array([[1, 2], [0, 2], [0, 1]])
+    graph = affinity_graph(neighbors, np.zeros((3, 2), np.float32))
+    np.testing.assert_allclose(graph.toarray(), (1 - np.eye(3)) / 2, rtol=1e-6)
+
+
+def test_spread_labels_equals_the_iteration_in_float64():
+    *_, graph = random_graph()
+    rng = np.random.default_rng(2)
+    y = np.where(rng.random(graph.shape[0]) < 0.2, rng.integers(0, 3, graph.shape[0]), -1)
+    weights = rng.integers(1, 50, len(y))
+    seeds = np.zeros((len(y), 3))
+    for i, label in enumerate(y):
+        if label >= 0:
+            seeds[i, label] = weights[i]
+    scores = seeds
+    for _ in range(7):
+        scores = 0.8 * graph.toarray().astype(float) @ scores + (1 - 0.8) * seeds
+    reached = scores.sum(axis=1) > 0
+    expected = np.full_like(scores, 1 / 3)
+    expected[reached] = scores[reached] / scores[reached].sum(axis=1, keepdims=True)
+    spread = spread_labels(graph, y, weights, n_classes=3, alpha=0.8, n_sweeps=7)
+    np.testing.assert_allclose(spread, expected, rtol=1e-4, atol=1e-6)
+    assert spread.dtype == np.float32
+
+
+def test_spread_labels_converges_to_the_closed_form():
+    # Zhou et al.: F* is proportional to (I - alpha S)^-1 Y.
+    *_, graph = random_graph()
+    y = np.full(graph.shape[0], -1)
+    y[:6] = [0, 1, 2, 0, 1, 2]
+    scores = np.linalg.solve(np.eye(len(y)) - 0.5 * graph.toarray(), np.eye(4)[y][:, :3])
+    reached = scores.sum(axis=1) > 1e-12
+    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.5, n_sweeps=80)
+    np.testing.assert_allclose(
+        spread[reached], scores[reached] / scores[reached].sum(axis=1, keepdims=True), atol=1e-5
+    )
+
+
+@pytest.mark.filterwarnings("ignore:max_iter=50 was reached")
+def test_spread_labels_agrees_with_scikit_learn():
+    *_, graph = random_graph()
+    y = np.full(graph.shape[0], -1)
+    y[:9] = [0, 1, 2] * 3
+
+    class OnOurGraph(LabelSpreading):
+        def _build_graph(self):
+            return graph.tocsr()
+
+    reference = OnOurGraph(alpha=0.9, max_iter=50, tol=0).fit(np.zeros((len(y), 1)), y)
+    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.9, n_sweeps=50)
+    component = connected_components(graph)[1]
+    reached = np.isin(component, component[:9])
+    np.testing.assert_array_equal(spread.argmax(axis=1)[reached], reference.transduction_[reached])
+    np.testing.assert_allclose(
+        spread[reached], reference.label_distributions_[reached], rtol=1e-3, atol=1e-5
+    )
+
+
+def test_what_no_label_reaches_is_uniform():
+    neighbors = np.array([[1], [0], [3], [2]])
+    graph = affinity_graph(neighbors, np.ones((4, 1), np.float32))
+    y = np.array([2, -1, -1, -1])
+    spread = spread_labels(graph, y, np.ones(4), n_classes=5, alpha=0.9, n_sweeps=30)
+    np.testing.assert_allclose(spread[:2], np.eye(5)[[2, 2]])
+    np.testing.assert_allclose(spread[2:], 1 / 5)

@@ -1,0 +1,175 @@
+"""Which labels are trusted, and labels propagated over clusters and over the graph."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import sparse
+
+from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
+from fewlabel.percentile import most_trusted
+from fewlabel.propagation import spread_over_clusters, spread_over_graph
+
+# Few different values, so that ties are common; the infinities are what labeled images have.
+TRUSTS = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
+PERCENTILES = st.one_of(
+    st.integers(1, 100), st.integers(1, 1000).map(lambda tenths: tenths / 10), st.just(1e-3)
+)
+
+
+@st.composite
+def trusted_clusters(draw):
+    n_images = draw(st.integers(1, 40))
+    trust = draw(arrays(np.float32, n_images, elements=TRUSTS))
+    # Clusters may be missing and far apart: nothing says that they are numbered without gaps.
+    clusters = st.sampled_from([0, 1, 2, 5, 100])
+    return trust, draw(arrays(np.int32, n_images, elements=clusters))
+
+
+def exact_quota(n_images, percentile):
+    """In decimal arithmetic: the percentile that the user wrote, not its nearest float."""
+    return math.ceil(n_images * Fraction(str(percentile)) / 100)
+
+
+@given(trusted_clusters(), PERCENTILES)
+def test_most_trusted_equals_a_loop(clusters, percentile):
+    trust, assignment = clusters
+    expected = np.zeros(len(trust), bool)
+    for cluster in set(assignment):
+        members = [i for i in range(len(trust)) if assignment[i] == cluster]
+        members.sort(key=lambda i: (-trust[i], i))
+        expected[members[: exact_quota(len(members), percentile)]] = True
+    np.testing.assert_array_equal(most_trusted(trust, assignment, percentile), expected)
+
+
+@given(trusted_clusters(), PERCENTILES)
+def test_most_trusted_leaves_out_only_what_is_trusted_no_more(clusters, percentile):
+    trust, assignment = clusters
+    chosen = most_trusted(trust, assignment, percentile)
+    for cluster in np.unique(assignment):
+        kept, left = (trust[(assignment == cluster) & mask] for mask in (chosen, ~chosen))
+        assert len(kept) == exact_quota(len(kept) + len(left), percentile) >= 1
+        assert not len(left) or kept.min() >= left.max()
+
+
+@given(trusted_clusters(), PERCENTILES, PERCENTILES)
+def test_a_smaller_percentile_keeps_a_subset(clusters, one, other):
+    few, many = (most_trusted(*clusters, p) for p in sorted([one, other]))
+    assert (many | ~few).all()
+
+
+@given(trusted_clusters())
+def test_percentile_100_keeps_all(clusters):
+    assert most_trusted(*clusters, 100).all()
+
+
+@given(st.integers(1, 100_000), st.integers(1, 1000))
+def test_quota_is_exact_in_large_clusters(n_images, tenths):
+    chosen = most_trusted(np.zeros(n_images), np.zeros(n_images, int), tenths / 10)
+    quota = -(-n_images * tenths // 1000)
+    np.testing.assert_array_equal(np.flatnonzero(chosen), np.arange(quota))
+
+
+@pytest.mark.parametrize(
+    # The product of a percentile and a number of images lies above a whole number by rounding.
+    ("n_images", "percentile", "quota"),
+    [(375, 8.8, 33), (1500, 2.2, 33), (11_000, 5.9, 649)],
+)
+def test_rounding_adds_no_image(n_images, percentile, quota):
+    assert n_images * percentile / 100 > quota
+    assert most_trusted(np.zeros(n_images), np.zeros(n_images, int), percentile).sum() == quota
+
+
+def test_spread_over_clusters_by_hand():
+    classes, trust = spread_over_clusters(
+        assignment=np.array([0, 1, 0, 3, 1, 3]),
+        distance=np.array([0.5, 0.25, 1.0, 0.0, 2.0, 3.0]),
+        y=np.array([-1, 4, 7, -1, -1, -1]),
+    )
+    np.testing.assert_array_equal(classes, [7, 4, 7, -1, 4, -1])
+    np.testing.assert_array_equal(trust, np.float32([-0.5, np.inf, np.inf, 0, -2, -3]), strict=True)
+
+
+@given(st.data())
+def test_spread_over_clusters_equals_a_loop(data):
+    n_images = data.draw(st.integers(1, 30))
+    assignment = data.draw(arrays(np.int32, n_images, elements=st.integers(0, 6)))
+    distance = data.draw(arrays(np.float32, n_images, elements=st.floats(0, 9, width=32)))
+    before = distance.copy()
+    y = np.full(n_images, -1)
+    for cluster in np.unique(assignment):
+        if data.draw(st.booleans()):
+            y[data.draw(st.sampled_from(np.flatnonzero(assignment == cluster).tolist()))] = cluster
+    classes, trust = spread_over_clusters(assignment, distance, y)
+    for i in range(n_images):
+        asked = any(y[j] >= 0 for j in range(n_images) if assignment[j] == assignment[i])
+        assert classes[i] == (assignment[i] if asked else -1)
+        assert trust[i] == (np.inf if y[i] >= 0 else -distance[i])
+    np.testing.assert_array_equal(distance, before)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Return affinity, cluster and true class of two blobs of unlike size, too far apart to touch.
+
+    The third blob has no label, so nothing may reach it.
+    """
+    rng = np.random.default_rng(0)
+    sizes = (40, 20, 12)
+    truth = np.repeat([0, 1, 2], sizes)
+    X = (rng.normal(size=(len(truth), 2)) + 100 * truth[:, None]).astype(np.float32)
+    return affinity_graph(*nearest_neighbors(X, 5)), truth
+
+
+def test_spread_over_graph_labels_what_it_reaches(blobs):
+    affinity, truth = blobs
+    y = np.full(len(truth), -1)
+    y[[3, 50]] = 0, 1
+    classes, trust = spread_over_graph(affinity, truth, y, n_classes=4, alpha=0.9, n_sweeps=100)
+    np.testing.assert_array_equal(classes, np.where(truth < 2, truth, -1))
+    assert np.isposinf(trust[[3, 50]]).all()
+    unlabeled = np.delete(np.arange(len(truth)), [3, 50])
+    # Only one class arrives in each blob, so its probability is one and the second's zero.
+    np.testing.assert_allclose(trust[unlabeled], truth[unlabeled] < 2)
+
+
+def test_trust_is_the_margin_and_labels_weigh_as_their_clusters():
+    # A path of five images; its ends are labeled, and stand for clusters of two and three.
+    path = sparse.csr_array(np.diag(np.full(4, 0.5), 1) + np.diag(np.full(4, 0.5), -1))
+    assignment, y = np.array([0, 0, 1, 1, 1]), np.array([0, -1, -1, -1, 1])
+    classes, trust = spread_over_graph(path, assignment, y, n_classes=3, alpha=0.5, n_sweeps=60)
+    weights = np.array([2, 0, 0, 0, 3])
+    probabilities = spread_labels(path, y, weights, n_classes=3, alpha=0.5, n_sweeps=60)
+    ordered = np.sort(probabilities, axis=1)
+    expected = ordered[:, -1] - ordered[:, -2]
+    np.testing.assert_allclose(trust, [np.inf, *expected[1:4], np.inf])
+    # By symmetry the middle one has scores in proportion 2 to 3.
+    np.testing.assert_allclose(trust[2], 3 / 5 - 2 / 5, rtol=1e-5)
+    np.testing.assert_array_equal(classes, [0, 0, 1, 1, 1])
+
+
+def test_an_image_keeps_its_own_label():
+    # A light label among heavy neighbors of the other class.
+    complete = sparse.csr_array((1 - np.eye(4)) / 3)
+    classes, trust = spread_over_graph(
+        complete,
+        assignment=np.array([0, 1, 1, 1]),
+        y=np.array([0, 1, 1, -1]),
+        n_classes=2,
+        alpha=0.99,
+        n_sweeps=50,
+    )
+    np.testing.assert_array_equal(classes, [0, 1, 1, 1])
+    assert np.isposinf(trust[:3]).all()
+
+
+def test_a_tie_between_classes_is_no_label():
+    path = sparse.csr_array(np.array([[0, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0]]))
+    y = np.array([0, -1, 1])
+    classes, trust = spread_over_graph(path, np.zeros(3, int), y, 2, alpha=0.5, n_sweeps=20)
+    assert classes[1] == -1
+    assert trust[1] == 0
