@@ -1,0 +1,256 @@
+"""Keras networks behind scikit-learn's classifier protocol.
+
+TensorFlow takes seconds to import, so it is imported where a network is built, fitted or loaded.
+"""
+
+import math
+import os
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.parallel import progress
+
+_SHIFT_PIXELS = 2
+_CUTOUT_SHARE = 0.3
+_PREDICT_BATCH = 1024
+
+
+def import_keras():
+    """Keras on TensorFlow, repeating itself to the last bit on one machine, and quiet."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    return keras
+
+
+def build_mlp(keras, input_shape, n_classes):
+    """Seven dense layers: 512, 256, 128, 64, 32, 16 and one per class."""
+    layers = [keras.layers.Flatten()]
+    layers += [keras.layers.Dense(units, "relu") for units in (512, 256, 128, 64, 32, 16)]
+    return keras.Sequential(
+        [keras.Input(input_shape), *layers, keras.layers.Dense(n_classes, "softmax")], name="mlp"
+    )
+
+
+def build_small_cnn(keras, input_shape, n_classes):
+    """Build the published notebook's network: one convolution, one dense layer."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Conv2D(32, 3, activation="relu", padding="same"),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.Flatten(),
+            layers.Dense(100, "relu"),
+            layers.Dense(n_classes, "softmax"),
+        ],
+        name="small_cnn",
+    )
+
+
+def build_cnn(keras, input_shape, n_classes):
+    """Three convolutions, each halved by max pooling and batch-normalized, and one dense layer."""
+    layers = keras.layers
+    hidden = []
+    for filters in (32, 64, 128):
+        hidden += [
+            layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            # Before normalization and activation, which then have a quarter of the work.
+            layers.MaxPooling2D(2, padding="same"),
+            layers.BatchNormalization(momentum=0.9),
+            layers.Activation("relu"),
+        ]
+    hidden += [layers.Flatten(), layers.Dropout(0.3)]
+    return keras.Sequential(
+        [keras.Input(input_shape), *hidden, layers.Dense(n_classes, "softmax")], name="cnn"
+    )
+
+
+ARCHITECTURES = {"mlp": build_mlp, "small_cnn": build_small_cnn, "cnn": build_cnn}
+
+
+def shift_and_cut_out(images, rng):
+    """Move each image by up to 2 pixels and blank a random square of it.
+
+    T. DeVries, G. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
+    2017.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, n_channels)
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    n, height, width = images.shape[:3]
+    padded = np.pad(images, [(0, 0), *[(_SHIFT_PIXELS, _SHIFT_PIXELS)] * 2, (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    tops, lefts = rng.integers(2 * _SHIFT_PIXELS + 1, size=(2, n))
+    shifted = np.moveaxis(windows[np.arange(n), tops, lefts], 1, -1)
+    inside = True
+    for axis, side in ((1, height), (2, width)):
+        half = side * _CUTOUT_SHARE / 2
+        center = rng.integers(side, size=(n, 1, 1, 1))
+        position = np.arange(side).reshape([-1 if a == axis else 1 for a in range(4)])
+        inside = inside & (np.abs(position - center) < half)
+    return np.where(inside, np.float32(0), shifted)
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """A Keras network trained from scratch with Adam and a one-cycle learning rate.
+
+    Parameters
+    ----------
+    architecture : {"mlp", "small_cnn", "cnn"}, default="mlp"
+    image_shape : tuple of ints or None, default=None
+        Height, width and optionally channels of the images whose pixels are the rows of ``X``;
+        None takes a row as an image of one pixel's height.
+    epochs : int, default=10
+    min_steps : int, default=200
+        With few images, an epoch passes over them more than once, to make at least so many
+        gradient steps in all.
+    batch_size : int, default=64
+    learning_rate : float, default=0.003
+        Its peak, after a tenth of the steps; it falls to zero by half a cosine.
+    label_smoothing : float, default=0.0
+    augment : bool, default=False
+        Shift images and cut squares out of them while training.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    model_ : keras.Model
+        Maps images to class probabilities; not compiled.
+    """
+
+    def __init__(
+        self,
+        architecture="mlp",
+        image_shape=None,
+        epochs=10,
+        min_steps=200,
+        batch_size=64,
+        learning_rate=0.003,
+        label_smoothing=0.0,
+        augment=False,
+        random_state=None,
+    ):
+        self.architecture = architecture
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.label_smoothing = label_smoothing
+        self.augment = augment
+        self.random_state = random_state
+
+    def fit(self, X, y, callbacks=()):
+        """Train on labeled images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_pixels)
+        y : array-like of shape (n_images,)
+        callbacks : sequence of keras.callbacks.Callback, default=()
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        seed = check_random_state(self.random_state).randint(2**31)
+        keras = import_keras()
+        # Numbers layers from one again: their names do not depend on what was built before.
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(seed)
+        images = self._as_images(X)
+        self.model_ = ARCHITECTURES[self.architecture](keras, images.shape[1:], len(self.classes_))
+        # A model of its own to train leaves the optimizer's state out of what is kept.
+        trained = keras.Model(self.model_.inputs, self.model_.outputs)
+        n_batches = max(len(X) // self.batch_size, math.ceil(self.min_steps / self.epochs))
+        n_steps = self.epochs * n_batches
+        trained.compile(
+            keras.optimizers.Adam(one_cycle(keras, self.learning_rate, n_steps)),
+            keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+            metrics=["accuracy"],
+        )
+        one_hot = np.eye(len(self.classes_), dtype=np.float32)[targets]
+        transform = shift_and_cut_out if self.augment else None
+        batches = shuffled_batches(
+            keras, images, one_hot, self.batch_size, n_batches, transform, seed
+        )
+        with progress(None, f"train {self.architecture}", total=n_steps) as bar:
+            count = keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: bar.update()
+            )
+            trained.fit(batches, epochs=self.epochs, verbose=0, callbacks=[count, *callbacks])
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return self.model_.predict(self._as_images(X), batch_size=_PREDICT_BATCH, verbose=0)
+
+    def predict(self, X):
+        """Most probable class of each image, of shape (n_images,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _as_images(self, X):
+        height, width, *channels = self.image_shape or (1, X.shape[1])
+        return X.reshape(len(X), height, width, *(channels or [1]))
+
+
+def one_cycle(keras, peak, n_steps):
+    """Learning rate that rises for a tenth of the steps, then falls to zero by half a cosine."""
+    warmup = max(n_steps // 10, 1)
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 10, max(n_steps - warmup, 1), warmup_target=peak, warmup_steps=warmup
+    )
+
+
+def shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed):
+    """Epochs of batches that pass over the images in one new order after another.
+
+    Parameters
+    ----------
+    images, targets : ndarray of shape (n_images, ...)
+    batch_size : int
+        A batch has at least so many images, or all of them: batch norm cannot bear a single one.
+    n_batches : int
+        Batches an epoch.
+    transform : callable (images, Generator) -> images, or None
+    seed : int
+    """
+    per_pass = max(len(images) // batch_size, 1)
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__()
+            self.rng = np.random.default_rng(seed)
+            self.on_epoch_end()
+
+        def on_epoch_end(self):
+            n_passes = math.ceil(n_batches / per_pass)
+            self.orders = [self.rng.permutation(len(images)) for _ in range(n_passes)]
+
+        def __len__(self):
+            return n_batches
+
+        def __getitem__(self, i):
+            turn, within = divmod(i, per_pass)
+            rows = self.orders[turn][within::per_pass]
+            batch = images[rows]
+            return transform(batch, self.rng) if transform else batch, targets[rows]
+
+    return Batches()
