@@ -1,0 +1,345 @@
+"""The settings: the repository's own, and what the schema refuses."""
+
+import copy
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from fewlabel.errors import FewlabelError
+from stages.params import ParamsError, read_params, run
+
+CHECKOUT = Path(__file__).parents[1]
+TEXT = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
+VALUES = YAML(typ="safe", pure=True).load(TEXT)
+
+INFINITY = math.inf
+UP = math.nextafter
+# Least and greatest value allowed of each number; written from what params.yaml's comments say.
+INTEGERS = {
+    "seed": (0, 4294967295),
+    "label_budget": (1, 60_000),
+    "embed.pca.n_components": (1, INFINITY),
+    "embed.patches.patch_size": (1, INFINITY),
+    "embed.patches.n_centroids": (1, INFINITY),
+    "embed.patches.n_sampled_patches": (100, INFINITY),
+    "embed.patches.pooling_grid": (1, INFINITY),
+    "embed.patches.n_components": (1, INFINITY),
+    "cluster.kmeans.n_init": (1, INFINITY),
+    "cluster.kmeans.max_iterations": (1, INFINITY),
+    "cluster.minibatch.batch_size": (1, INFINITY),
+    "cluster.minibatch.max_iterations": (1, INFINITY),
+    "graph.n_neighbors": (1, 59_999),
+    "propagate.graph.n_sweeps": (1, INFINITY),
+    "train.logistic_regression.max_iterations": (1, INFINITY),
+    **{
+        f"train.{network}.{name}": (least, INFINITY)
+        for network in ("mlp", "small_cnn", "cnn")
+        for name, least in (("epochs", 1), ("min_steps", 1), ("batch_size", 2))
+    },
+}
+TINY, HUGE = UP(0, 1), sys.float_info.max
+FLOATS = {
+    "embed.patches.variance_power": (0, 1),
+    "label.oracle_error_rate": (0, 1),
+    "propagate.graph.alpha": (TINY, UP(1, 0)),
+    "propagate.percentile": (TINY, 100),
+    "train.logistic_regression.C": (TINY, HUGE),
+    "train.mlp.learning_rate": (TINY, HUGE),
+    "train.small_cnn.learning_rate": (TINY, HUGE),
+    "train.cnn.learning_rate": (TINY, HUGE),
+    "train.mlp.label_smoothing": (0, UP(1, 0)),
+    "train.small_cnn.label_smoothing": (0, UP(1, 0)),
+    "train.cnn.label_smoothing": (0, UP(1, 0)),
+}
+BOOLEANS = ["train.cnn.augment"]
+CHOICES = {
+    "dataset.name": ["fashion_mnist", "mnist", "digits"],
+    "normalize.method": ["unit", "minmax", "standard"],
+    "embed.method": ["pixels", "pca", "patches"],
+    "cluster.algorithm": ["kmeans", "minibatch"],
+    "cluster.kmeans.init": ["k-means++", "random"],
+    "label.source": ["oracle"],
+    "propagate.method": ["cluster", "graph"],
+    "train.model": ["logistic_regression", "mlp", "small_cnn", "cnn"],
+    "train.logistic_regression.features": ["pixels", "embedding"],
+    "train.mlp.features": ["pixels", "embedding"],
+}
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+NEVER_A_NUMBER = st.one_of(
+    TEXTS, st.sampled_from(["1e-05", "7", "a\nb"]), st.booleans(), st.none(), st.just([1]),
+    st.just({"value": 1}), st.sampled_from([math.nan, INFINITY, -INFINITY]),
+)  # fmt: skip
+
+# Each example rewrites the one file.
+few_examples = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def walk(section, prefix=""):
+    """Yield key and value of each leaf, an empty section being one."""
+    for name, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from walk(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def section_of(values, key):
+    *sections, leaf = key.split(".")
+    for name in sections:
+        values = values[name]
+    return values, leaf
+
+
+def changed(**changes):
+    """Return the repository's settings with other values at dotted keys."""
+    values = copy.deepcopy(VALUES)
+    for key, value in changes.items():
+        section, leaf = section_of(values, key)
+        section[leaf] = value
+    return values
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that writes settings to a file and reads them."""
+
+    def write_and_read(values):
+        # JSON is YAML but for how it spells these.
+        text = values if isinstance(values, str) else json.dumps(values)
+        text = text.replace(": NaN", ": .nan").replace(": Infinity", ": .inf")
+        text = text.replace(": -Infinity", ": -.inf")
+        path = tmp_path / "params.yaml"
+        path.write_text(text, encoding="utf-8")
+        return read_params(path)
+
+    return write_and_read
+
+
+def refusal(read, values):
+    """Return the one line that refuses the settings."""
+    with pytest.raises(ParamsError) as error:
+        read(values)
+    message = str(error.value)
+    assert isinstance(error.value, FewlabelError)
+    assert len(message.splitlines()) == 1
+    assert "params.yaml" in message
+    return message
+
+
+def setting(params, key):
+    for name in key.split("."):
+        params = getattr(params, name)
+    return params
+
+
+def test_the_repositorys_settings_are_valid_and_all_of_them_are_tested_here():
+    params = read_params(CHECKOUT / "params.yaml")
+    leaves = dict(walk(VALUES))
+    assert params.model_dump() == VALUES
+    empty = {key for key, value in leaves.items() if value == {}}
+    assert set(leaves) - empty == {*INTEGERS, *FLOATS, *BOOLEANS, *CHOICES}
+
+
+def test_every_setting_is_explained():
+    # By a comment directly above it or above its section, or there where its section points to.
+    explained, like, above, inside = set(), {}, "", []
+    for line in TEXT.splitlines():
+        if match := re.match(r"( *)(\w+):", line):
+            # Two spaces a level.
+            inside = [*inside[: len(match[1]) // 2], match[2]]
+            section, key = ".".join(inside[:-1]), ".".join(inside)
+            if other := re.fullmatch(r"# As for (\w+)\.", above):
+                like[section] = section.rpartition(".")[0] + "." + other[1]
+            elsewhere = f"{like.get(section)}.{inside[-1]}"
+            if above.startswith("# ") or not explained.isdisjoint([section, elsewhere]):
+                explained.add(key)
+        above = line.strip()
+    assert [key for key, _ in walk(VALUES) if key not in explained] == []
+
+
+@pytest.mark.parametrize("key", INTEGERS)
+@few_examples
+@given(data=st.data())
+def test_integers(read, key, data):
+    least, greatest = INTEGERS[key]
+    allowed = st.integers(least, None if greatest == INFINITY else greatest)
+    value = data.draw(allowed | st.sampled_from([least, min(greatest, 10**9)]), "allowed")
+    assert setting(read(changed(**{key: value})), key) == value
+    outside = st.integers(max_value=least - 1) | st.just(least - 1)
+    if greatest < INFINITY:
+        outside |= st.integers(min_value=greatest + 1) | st.just(greatest + 1)
+    wrong = data.draw(outside | NEVER_A_NUMBER | st.floats(), "refused")
+    assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**{key: wrong}))
+
+
+@pytest.mark.parametrize("key", FLOATS)
+@few_examples
+@given(data=st.data())
+def test_floats(read, key, data):
+    least, greatest = FLOATS[key]
+    allowed = st.floats(least, greatest) | st.sampled_from([least, greatest, 1e-05])
+    # A whole number is a number, too, where it is in range.
+    if math.ceil(least) <= greatest:
+        allowed |= st.integers(math.ceil(least), int(min(greatest, 10**9)))
+    value = data.draw(allowed, "allowed")
+    assert setting(read(changed(**{key: value})), key) == value
+    outside = st.floats(max_value=UP(least, -1), allow_infinity=False)
+    outside |= st.just(UP(least, -1)) | st.integers(max_value=-1)
+    if greatest < HUGE:
+        outside |= st.floats(min_value=UP(greatest, 1000)) | st.just(UP(greatest, 1000))
+    wrong = data.draw(outside | NEVER_A_NUMBER, "refused")
+    assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**{key: wrong}))
+
+
+@pytest.mark.parametrize("key", BOOLEANS)
+@few_examples
+@given(wrong=TEXTS | st.integers() | st.none() | st.sampled_from(["true", 0, 1, 1.0]))
+def test_booleans(read, key, wrong):
+    assert [setting(read(changed(**{key: v})), key) for v in (False, True)] == [False, True]
+    assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**{key: wrong}))
+
+
+@pytest.mark.parametrize("key", CHOICES)
+@few_examples
+@given(wrong=TEXTS | st.integers() | st.booleans() | st.none())
+def test_choices(read, key, wrong):
+    message = refusal(read, changed(**{key: wrong}))
+    assert f"{key} is {wrong!r}, but must be " in message
+    assert all(repr(choice) in message for choice in CHOICES[key])
+
+
+@pytest.mark.parametrize(
+    ("key", "choice"), [(key, choice) for key in CHOICES for choice in CHOICES[key]]
+)
+def test_every_choice_is_accepted(read, key, choice):
+    assert setting(read(changed(**{key: choice})), key) == choice
+
+
+def test_a_number_as_dvc_writes_it_is_a_number(read):
+    # YAML 1.2; PyYAML, which follows 1.1, makes text of it.
+    start, end = TEXT.rsplit("learning_rate: ", 1)
+    rest = end.partition("\n")[2]
+    params = read(f"{start}learning_rate: 1e-05\n{rest}")
+    assert params.train.cnn.learning_rate == 1e-5
+    message = refusal(read, f'{start}learning_rate: "1e-05"\n{rest}')
+    assert "train.cnn.learning_rate is '1e-05', but must be a valid number" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "n_images"), [("fashion_mnist", 60_000), ("mnist", 60_000), ("digits", 1437)]
+)
+def test_no_more_labels_or_neighbors_than_the_data_set_has_images(read, name, n_images):
+    most = {"dataset.name": name, "label_budget": n_images, "graph.n_neighbors": n_images - 1}
+    assert read(changed(**most)).label_budget == n_images
+    for key in ("label_budget", "graph.n_neighbors"):
+        message = refusal(read, changed(**most | {key: most[key] + 1}))
+        assert f"{key} is {most[key] + 1}, but must be at most {most[key]} with {name}" in message
+
+
+# Ordered: pytest-xdist needs the same order of tests in each of its processes.
+@pytest.mark.parametrize("key", sorted({key.rpartition(".")[0] for key, _ in walk(VALUES)} | {""}))
+def test_an_unknown_key_is_refused_with_those_allowed(read, key):
+    unknown = f"{key}.sed".lstrip(".")
+    message = refusal(read, changed(**{unknown: 1}))
+    section, _ = section_of(VALUES, unknown)
+    _, allowed = message.split(f" {unknown} is no setting; allowed here are ")
+    assert set(allowed.split(", ")) == (set(section) or {"none"})
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("7: 1", "7 is no setting; allowed here are seed, "),
+        ('"a\\nb": 1', "a b is no setting; allowed here are seed, "),
+        ("seed: 1", 'found duplicate key "seed"'),
+        ("seed", "cannot be read: while scanning"),
+        ("x: *unknown", "found undefined alias"),
+        ("x: 2001-99-99", "cannot be read: month must be in 1..12"),
+        ("x: !!int one", "cannot be read: invalid literal for int()"),
+    ],
+)
+def test_a_line_that_does_not_belong_there(read, line, problem):
+    assert problem in refusal(read, f"{TEXT}\n{line}\n")
+
+
+@pytest.mark.parametrize(("content", "value"), [("", None), ("[1, 2]", [1, 2]), ("abc", "abc")])
+def test_a_file_that_is_no_mapping(read, content, value):
+    assert f"the file is {value!r}, but must be a mapping of settings" in refusal(read, content)
+
+
+def test_a_section_that_is_no_mapping(read):
+    message = refusal(read, changed(**{"embed.pixels": None, "train": 3}))
+    assert "embed.pixels is None, but must be a mapping of settings" in message
+    assert "train is 3, but must be a mapping of settings" in message
+
+
+def test_a_section_without_settings_allows_none(read):
+    message = refusal(read, changed(**{"embed.pixels": {"a": 1}}))
+    assert message.endswith("embed.pixels.a is no setting; allowed here are none")
+
+
+@pytest.mark.parametrize("key", [*VALUES, *(key for key, _ in walk(VALUES) if "." in key)])
+def test_a_missing_key(read, key):
+    values = copy.deepcopy(VALUES)
+    section, leaf = section_of(values, key)
+    del section[leaf]
+    assert refusal(read, values).endswith(f": {key} is missing")
+
+
+def test_all_problems_are_named_at_once(read):
+    message = refusal(read, changed(**{"seed": -1, "train.model": "svm", "label_budget": 0}))
+    for part in ("seed is -1, but", "train.model is 'svm', but", "label_budget is 0, but"):
+        assert part in message
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: .*No such file"):
+        read_params(tmp_path / "params.yaml")
+
+
+@few_examples
+@given(st.text(max_size=60))
+def test_any_text_is_refused_in_one_line(read, text):
+    refusal(read, text)
+
+
+def test_settings_do_not_change():
+    params = read_params(CHECKOUT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.cnn.epochs = 7
+
+
+def test_run_passes_settings_and_words_on_and_ends_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stage", "one", "two"])
+
+    def main(params, *words):
+        raise FewlabelError(f"{params.label_budget} {words}")
+
+    with pytest.raises(SystemExit, match=r"^error: params\.yaml cannot be read"):
+        run(main)
+    (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(SystemExit) as end:
+        run(main)
+    # Python prints text on the error stream and exits with 1.
+    assert end.value.code == f"error: {VALUES['label_budget']} ('one', 'two')"
+
+
+def test_reading_the_settings_loads_nothing_heavy():
+    # A stage must refuse a wrong setting before it spends seconds on imports.
+    script = "import sys, stages.params; stages.params.read_params(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    heavy = {"keras", "matplotlib", "numpy", "pandas", "scipy", "sklearn", "tensorflow"}
+    assert heavy.isdisjoint(done.stdout.split())
