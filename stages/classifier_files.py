@@ -1,0 +1,69 @@
+"""A trained classifier as files: model.keras or model.joblib, and classifier.json about it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fewlabel.keras_format import canonical_keras
+from stages.artifacts import load_json, save_joblib, save_json, write
+
+
+def save_classifier(folder: str, classifier, features: str) -> None:
+    """Write a fitted classifier.
+
+    Parameters
+    ----------
+    folder
+        Where its files go.
+    classifier
+        A fitted scikit-learn classifier, or a `NetworkClassifier`, of which the network is kept.
+    features
+        What it reads: "pixels" or "embedding".
+    """
+    if hasattr(classifier, "model_"):
+        write(f"{folder}/model.keras", lambda path: _save_keras(classifier.model_, path))
+    else:
+        save_joblib(f"{folder}/model.joblib", classifier)
+    about = {"features": features, "classes": classifier.classes_.tolist()}
+    save_json(f"{folder}/classifier.json", about)
+
+
+def _save_keras(model, path: Path) -> None:
+    model.save(path)
+    path.write_bytes(canonical_keras(path.read_bytes()))
+
+
+def predict_probabilities(folder: str, inputs: dict[str, np.ndarray], n_classes: int) -> np.ndarray:
+    """Load a classifier and predict.
+
+    Parameters
+    ----------
+    folder
+        Where `save_classifier` wrote.
+    inputs
+        "pixels", of shape (n_images, height, width), and "embedding", of shape
+        (n_images, n_features).
+    n_classes
+        Of the data set; a class that no label was of has probability 0.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_classes)
+    """
+    about = load_json(f"{folder}/classifier.json")
+    X = inputs[about["features"]]
+    if Path(folder, "model.keras").exists():
+        from fewlabel.networks import import_keras
+
+        model = import_keras().models.load_model(f"{folder}/model.keras")
+        # A network takes images: rows of features are images of one pixel's height.
+        images = X[..., None] if X.ndim == 3 else X[:, None, :, None]
+        predicted = model.predict(images, batch_size=1024, verbose=0)
+    else:
+        import joblib
+
+        model = joblib.load(f"{folder}/model.joblib")
+        predicted = model.predict_proba(X.reshape(len(X), -1))
+    probabilities = np.zeros((len(X), n_classes), np.float32)
+    probabilities[:, about["classes"]] = predicted
+    return probabilities

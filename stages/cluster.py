@@ -1,0 +1,25 @@
+"""Cluster the training images, one cluster for each label of the budget."""
+
+import numpy as np
+
+from stages.artifacts import save_array, save_joblib
+from stages.params import Params, run
+
+
+def main(params: Params) -> None:
+    """Write each image's cluster and distance, and each cluster's representative."""
+    from fewlabel.clustering import build_clustering, nearest_to_centroids
+
+    embedding = np.load("data/embedded/train_embedding.npy")
+    algorithm = params.cluster.algorithm
+    settings = dict(getattr(params.cluster, algorithm))
+    clustering = build_clustering(algorithm, params.label_budget, params.seed, **settings)
+    assignment, distance, representatives = nearest_to_centroids(clustering, embedding)
+    save_joblib("models/kmeans.joblib", clustering)
+    save_array("data/clusters/assignment.npy", assignment)
+    save_array("data/clusters/distance.npy", distance)
+    save_array("data/clusters/representatives.npy", representatives)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,44 @@
+"""Measure the classifier of one arm on the test images: `python -m stages.evaluate ARM LABELS`."""
+
+import numpy as np
+
+from stages.artifacts import load_json, save_json, save_table
+from stages.params import Params, run
+
+
+def main(params: Params, arm: str, labels_path: str) -> None:
+    """Write metrics/ARM.json, the confusion matrix and the per-class table of ARM.
+
+    Parameters
+    ----------
+    params
+        The settings; none is read.
+    arm
+        Whose model to measure.
+    labels_path
+        The labels it was trained on.
+    """
+    from fewlabel.measures import classification_metrics, per_class_table
+    from stages.classifier_files import predict_probabilities
+
+    labels = np.load("data/raw/test_labels.npy")
+    class_names = load_json("data/raw/class_names.json")
+    inputs = {
+        "pixels": np.load("data/normalized/test_images.npy"),
+        "embedding": np.load("data/embedded/test_embedding.npy"),
+    }
+    probabilities = predict_probabilities(f"models/{arm}", inputs, len(class_names))
+    metrics = classification_metrics(labels, probabilities)
+    train_images = int((np.load(labels_path) >= 0).sum())
+    save_json(f"metrics/{arm}.json", metrics | {"train_images": train_images})
+
+    names = np.array(class_names)
+    predicted = probabilities.argmax(axis=1)
+    confusion = {"actual": names[labels], "predicted": names[predicted]}
+    save_table(f"metrics/{arm}/confusion.csv", confusion)
+    table = per_class_table(labels, predicted, class_names)
+    save_table(f"metrics/{arm}/per_class.csv", table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,23 @@
+"""Scale the images; what is fitted is fitted on the training images only."""
+
+import numpy as np
+
+from stages.artifacts import save_array, save_joblib
+from stages.params import Params, run
+
+
+def main(params: Params) -> None:
+    """Write float32 images of shape (n_images, height, width) to data/normalized/."""
+    from fewlabel.normalization import normalizer
+
+    train = np.load("data/raw/train_images.npy")
+    test = np.load("data/raw/test_images.npy")
+    scaler = normalizer(params.normalize.method).fit(train.reshape(len(train), -1))
+    save_joblib("models/normalization.joblib", scaler)
+    for name, images in (("train", train), ("test", test)):
+        scaled = scaler.transform(images.reshape(len(images), -1)).astype(np.float32)
+        save_array(f"data/normalized/{name}_images.npy", scaled.reshape(images.shape))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,20 @@
+"""Label a random subset of the same budget: the baseline that representatives must beat."""
+
+import numpy as np
+
+from stages.artifacts import save_array
+from stages.params import Params, run
+
+
+def main(params: Params) -> None:
+    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/selected/."""
+    from fewlabel.labeling import oracle_labels, random_subset
+
+    labels = np.load("data/raw/train_labels.npy")
+    chosen = random_subset(len(labels), params.label_budget, params.seed)
+    answers = oracle_labels(labels, chosen, params.label.oracle_error_rate, params.seed)
+    save_array("data/selected/labels.npy", answers)
+
+
+if __name__ == "__main__":
+    run(main)

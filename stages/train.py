@@ -1,0 +1,54 @@
+"""Train a classifier on the labels of one arm: `python -m stages.train ARM LABELS`."""
+
+import numpy as np
+
+from stages.params import Params, run
+
+
+def main(params: Params, arm: str, labels_path: str) -> None:
+    """Write models/ARM/ and the learning curve of ARM.
+
+    Parameters
+    ----------
+    params
+        The settings.
+    arm
+        Names the outputs.
+    labels_path
+        Labels of shape (n_images,), -1 where unlabeled.
+
+    Raises
+    ------
+    FewlabelError
+        If the labels are all of one class.
+    """
+    from dvclive import Live
+
+    from fewlabel.classifiers import build_classifier
+    from fewlabel.errors import FewlabelError
+    from stages.classifier_files import save_classifier
+    from stages.learning_curve import fit_with_learning_curve
+
+    labels = np.load(labels_path)
+    labeled = np.flatnonzero(labels >= 0)
+    if len(np.unique(labels[labeled])) < 2:
+        raise FewlabelError(
+            f"{labels_path} has labels of one class only, and a classifier needs two; "
+            "raise label_budget"
+        )
+    model = params.train.model
+    settings = dict(getattr(params.train, model))
+    features = settings.pop("features", "pixels")
+    if features == "pixels":
+        images = np.load("data/normalized/train_images.npy")
+        X, image_shape = images.reshape(len(images), -1), images.shape[1:]
+    else:
+        X, image_shape = np.load("data/embedded/train_embedding.npy"), None
+    classifier = build_classifier(model, image_shape, params.seed, **settings)
+    with Live(f"metrics/{arm}/learning_curve", dvcyaml=False, save_dvc_exp=False) as live:
+        fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
+    save_classifier(f"models/{arm}", classifier, features)
+
+
+if __name__ == "__main__":
+    run(main)
