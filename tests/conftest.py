@@ -1,0 +1,184 @@
+"""Temporary git repositories that hold the pipeline, set to the 1,797 images of digits."""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from benchmarks.workspace import set_params
+
+# Timed limits belong in benchmarks: a busy machine is no error.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+CHECKOUT = Path(__file__).parents[1]
+LEFT_OUT = ("dvc.lock", "metrics", "study")  # study/ is a pipeline of its own
+
+DIGITS = {
+    "dataset.name": "digits",
+    "label_budget": 40,
+    "normalize.method": "unit",
+    "embed.method": "patches",
+    "embed.pca.n_components": 16,  # at most the 64 pixels
+    "embed.patches.patch_size": 3,
+    "embed.patches.n_centroids": 32,
+    "embed.patches.n_sampled_patches": 5000,
+    "embed.patches.n_components": 32,
+    "cluster.algorithm": "kmeans",
+    "cluster.kmeans.init": "random",
+    "label.oracle_error_rate": 0.0,
+    "graph.n_neighbors": 10,
+    "propagate.method": "graph",
+    "propagate.percentile": 80,
+    "train.model": "logistic_regression",  # a network takes seconds to import TensorFlow
+    "train.logistic_regression.features": "embedding",
+    "train.logistic_regression.C": 0.1,
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A git repository with the pipeline, and the environment to run commands there."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, fails: bool = False) -> subprocess.CompletedProcess:
+        """Run a command, which must succeed, or fail where `fails`; its output is text."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, (
+            f"{shlex.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def dvc(self, *arguments: str) -> str:
+        """Run DVC; return its standard output."""
+        return self.run("dvc", *arguments).stdout
+
+    def repro(self, *targets: str) -> list[str]:
+        """Reproduce; return the stages that were executed, in order."""
+        return re.findall(r"^Running stage '(.+)':$", self.dvc("repro", *targets), re.MULTILINE)
+
+    def commit(self, message: str) -> None:
+        """Commit all that git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def set(self, settings: dict) -> None:
+        """Change leaves of params.yaml, named as in `train.model`, and keep its comments."""
+        set_params(self.folder / "params.yaml", settings)
+
+    def copy(self, folder: Path) -> "Project":
+        """Copy it with its cache, which is cheap."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return replace(self, folder=folder)
+
+    def hashes(self, *names: str) -> dict[str, str]:
+        """Path -> SHA-256 of each file that is, or is somewhere in, one of the names."""
+        found = [
+            path
+            for name in names
+            for path in (self.folder / name, *(self.folder / name).rglob("*"))
+            if path.is_file()
+        ]
+        return {
+            path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in found
+        }
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory) -> dict[str, str]:
+    """Environment in which git and DVC know nothing of this machine's user."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC", "FEWLABEL_", "GIT_", "XDG_"))
+    }
+    identity = {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
+    }
+    return kept | identity | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_GLOBAL_CONFIG_DIR": str(home / "global"),
+        "DVC_SYSTEM_CONFIG_DIR": str(home / "system"),
+        "DVC_SITE_CACHE_DIR": str(home / "site"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
+    """Return the same, but the `python` of the stages is forked from a process that is warm."""
+    if sys.platform != "linux":  # elsewhere, libraries do not bear a fork
+        yield environment
+        return
+    folder = tmp_path_factory.mktemp("bin")
+    server = [sys.executable, str(CHECKOUT / "tests" / "warm_python.py"), str(folder / "socket")]
+    client = shlex.join([server[0], "-IS", *server[1:]])
+    (folder / "python").write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
+    (folder / "python").chmod(0o755)
+    process = subprocess.Popen(server)
+    while not (folder / "socket").exists():
+        assert process.poll() is None, "the server ended"
+        time.sleep(0.1)
+    yield environment | {"PATH": os.pathsep.join([str(folder), environment["PATH"]])}
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def unreproduced(environment, tmp_path_factory) -> Project:
+    """Commit a repository in which nothing has run; tests must not change it."""
+    project = Project(tmp_path_factory.mktemp("unreproduced") / "project", environment)
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split("\0")[:-1]:
+        source, target = CHECKOUT / name, project.folder / name
+        if name.split("/")[0] in LEFT_OUT or not source.is_file():  # deleted, but git has it yet
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    project.set(DIGITS)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.commit("Add the pipeline")
+    return project
+
+
+@pytest.fixture(scope="session")
+def reproduced(unreproduced, warm_environment, tmp_path_factory) -> Project:
+    """Reproduce and commit a repository; tests must not change it."""
+    project = unreproduced.copy(tmp_path_factory.mktemp("reproduced") / "project")
+    project = replace(project, environment=warm_environment)
+    project.repro()
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.fixture
+def project(reproduced, tmp_path) -> Project:
+    """Return a private copy of the reproduced repository."""
+    return reproduced.copy(tmp_path / "project")

@@ -1,0 +1,109 @@
+"""What people do with the pipeline: compare, experiment, share and go back."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+STAGES = (
+    "download",
+    "normalize",
+    "embed",
+    "cluster",
+    "select",
+    "label",
+    "graph",
+    "spread",
+    "propagate",
+    "evaluate_propagation",
+    "train",
+    "evaluate",
+)
+AFTER_PERCENTILE = ["propagate", "evaluate_propagation", "train@propagated", "evaluate@propagated"]
+
+
+def coverage(project):
+    path = project.folder / "metrics" / "propagation.json"
+    return json.loads(path.read_text(encoding="utf-8"))["coverage"]
+
+
+def test_diffs_tell_what_a_setting_changed(project):
+    project.set({"propagate.percentile": 50})
+    project.repro()
+    project.commit("Keep the surest half")
+    revisions = ("HEAD~1", "HEAD")
+
+    params = json.loads(project.dvc("params", "diff", "--json", *revisions))
+    assert params == {"params.yaml": {"propagate.percentile": {"old": 80, "new": 50, "diff": -30}}}
+
+    metrics = json.loads(project.dvc("metrics", "diff", "--json", *revisions))
+    assert set(metrics) == {"metrics/propagation.json", "metrics/propagated.json"}
+    change = metrics["metrics/propagation.json"]["coverage"]
+    assert 0.5 <= change["new"] == coverage(project) < 0.6 < 0.8 <= change["old"] < 0.9
+
+    target = "metrics/propagated/per_class.csv"
+    plots = json.loads(project.dvc("plots", "diff", "--json", *revisions, "--targets", target))
+    (plot,) = plots["data"][target]
+    f1 = {revision: [] for revision in revisions}
+    for point in plot["content"]["data"]["values"]:
+        f1[point["rev"]].append(float(point["f1"]))
+    assert len(f1["HEAD"]) == len(f1["HEAD~1"]) == 10
+    assert f1["HEAD"] != f1["HEAD~1"]
+
+
+def test_all_plots_can_be_drawn(project):
+    page = project.folder / "dvc_plots" / "index.html"
+    project.dvc("plots", "show")
+    shown = page.read_text(encoding="utf-8")
+    for title in ("Label accuracy against coverage", "Confusion, propagated labels", "loss.tsv"):
+        assert title in shown
+
+
+def test_experiments_run_in_the_workspace_and_from_the_queue(project):
+    project.dvc("exp", "run", "--name", "half", "--set-param", "propagate.percentile=50")
+    project.dvc("exp", "run", "--queue", "--set-param", "propagate.percentile=20,60")
+    project.dvc("exp", "run", "--run-all")
+    rows = csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv")))
+    found = {
+        float(row["propagate.percentile"]): float(row["coverage"])
+        for row in rows
+        if row["typ"].startswith("branch")
+    }
+    assert sorted(found) == [20, 50, 60]
+    assert 0.2 <= found[20] < found[50] == coverage(project) < found[60] < 0.7
+
+
+def test_a_clone_pulls_what_was_pushed_and_has_nothing_to_run(project, tmp_path):
+    project.dvc("remote", "add", "--default", "storage", str(tmp_path / "storage"))
+    project.commit("Add a remote")
+    project.dvc("push")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = replace(project, folder=tmp_path / "clone")
+    clone.dvc("pull")
+    assert clone.repro() == []
+    assert clone.hashes("data", "models", "metrics") == project.hashes("data", "models", "metrics")
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_going_back_to_old_settings_runs_nothing(project):
+    before = project.hashes("dvc.lock", "data", "models", "metrics")
+    project.set({"propagate.percentile": 50})
+    assert project.repro() == AFTER_PERCENTILE
+    project.set({"propagate.percentile": 80})
+    shown = project.dvc("repro")
+    assert "Running stage" not in shown
+    for stage in AFTER_PERCENTILE:
+        assert f"Stage '{stage}' is cached - skipping run" in shown
+    assert project.hashes("dvc.lock", "data", "models", "metrics") == before
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_reproduced_by_its_name(reproduced, stage):
+    assert reproduced.repro(stage) == []
+
+
+def test_all_stages_are_named_here(reproduced):
+    shown = reproduced.dvc("stage", "list", "--name-only")
+    assert {name.split("@")[0] for name in shown.split()} == set(STAGES)

@@ -1,0 +1,206 @@
+"""What dvc.yaml declares of each stage is what its code imports and reads, no more and no less."""
+
+import ast
+import importlib
+import os
+import shlex
+import shutil
+import sys
+from os import PathLike
+from pathlib import Path
+
+import pytest
+from dvc.dependency import ParamsDependency
+from dvc.repo import Repo
+
+from stages.params import read_params
+
+CHECKOUT = Path(__file__).parents[1]
+RESULTS = ("data", "models", "metrics")
+
+ARM = "@propagated"
+NETWORKS = ("mlp", "small_cnn", "cnn")
+
+TINY = {"epochs": 1, "min_steps": 2}
+TINY_NETWORKS = {f"train.{name}.{key}": value for name in NETWORKS for key, value in TINY.items()}
+# One after the other, so that each setting that chooses a method is once all that it can be.
+VARIANTS = [
+    {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},
+    {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
+    {"embed.method": "patches", "cluster.algorithm": "minibatch", "train.model": "cnn"},
+    {"train.model": "logistic_regression"},
+    {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
+]
+
+
+class Recorder:
+    """Stands in for settings, and notes each leaf that is read."""
+
+    def __init__(self, settings, read, prefix=""):
+        self._settings, self._read, self._prefix = settings, read, prefix
+
+    def __getattr__(self, name):
+        return self._note(name, getattr(self._settings, name))
+
+    def __iter__(self):
+        return ((name, self._note(name, value)) for name, value in self._settings)
+
+    def _note(self, name, value):
+        key = self._prefix + name
+        if hasattr(value, "model_fields_set"):
+            return Recorder(value, self._read, f"{key}.")
+        self._read.add(key)
+        return value
+
+
+class ReadFiles(set):
+    """Names of the files that this process opens to read, relative to its folder, while on."""
+
+    on = False
+
+    def note(self, event, arguments):
+        """Take an audit event of Python."""
+        if event == "open" and self.on:
+            path, _, flags = arguments
+            if isinstance(path, str | PathLike) and flags & os.O_ACCMODE != os.O_WRONLY:
+                self.add(os.path.relpath(path))
+
+
+read_files = ReadFiles()
+sys.addaudithook(read_files.note)  # here, and not in a test, since a hook cannot be taken away
+
+
+def leaves(settings, prefix=""):
+    """Return the keys of all settings in a section."""
+    keys = set()
+    for name, value in settings:
+        is_section = hasattr(value, "model_fields_set")
+        keys |= leaves(value, f"{prefix}{name}.") if is_section else {prefix + name}
+    return keys
+
+
+def declarations(project):
+    """Return the stages of dvc.yaml as DVC understands them."""
+    with Repo(str(project.folder)) as repo:
+        return [Declaration(stage) for stage in repo.index.stages]
+
+
+class Declaration:
+    """A stage: its command, the modules, data and settings it declares to read, its outputs."""
+
+    def __init__(self, stage):
+        self.name = stage.name
+        self.command = shlex.split(stage.cmd)
+        self.outs = {out.def_path for out in stage.outs}
+        on_settings = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+        self.settings = {key for dep in on_settings for key in dep.params}
+        files = {dep.def_path for dep in stage.deps if dep not in on_settings}
+        self.modules = {file for file in files if file.endswith(".py")}
+        self.data = files - self.modules
+
+
+def file_of(module):
+    return module.replace(".", "/") + ".py"
+
+
+def internal_imports(module):
+    """Return the modules of this repository that a module imports, anywhere in it."""
+    tree = ast.parse((CHECKOUT / file_of(module)).read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if (CHECKOUT / file_of(name)).exists()}
+
+
+def all_imports(module):
+    """Return the module and all of this repository that it imports, itself or through others."""
+    found, new = set(), {module}
+    while new:
+        found |= new
+        new = set().union(*map(internal_imports, new)) - found
+    return found
+
+
+def remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def within(name, places, separator="/"):
+    """Whether the name is one of the places, or of something in one."""
+    return any(name == place or name.startswith(place + separator) for place in places)
+
+
+@pytest.fixture(scope="module")
+def stages(reproduced):
+    return declarations(reproduced)
+
+
+def test_declared_modules_are_the_imported_ones(stages):
+    for stage in stages:
+        python, option, module, *_ = stage.command
+        assert (python, option) == ("python", "-m")
+        assert stage.modules == {file_of(name) for name in all_imports(module)}, stage.name
+
+
+def test_only_who_asks_or_measures_reads_true_labels(stages):
+    readers = {
+        stage.name.split("@")[0]
+        for stage in stages
+        if any(name.startswith("data/raw/") and "labels" in name for name in stage.data)
+    }
+    assert readers == {"select", "label", "evaluate", "evaluate_propagation"}
+
+
+def test_declared_settings_and_data_are_those_read(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    never_read = {}
+    for variant in VARIANTS:
+        project.set(TINY_NETWORKS | variant)
+        params = read_params()
+        for stage in declarations(project):
+            if params.train.model in NETWORKS and "@" in stage.name and ARM not in stage.name:
+                continue  # the arms run the same code, and networks are slow
+            for out in stage.outs:
+                remove(project.folder / out)  # as DVC does, before it runs a stage
+            main = importlib.import_module(stage.command[2]).main
+            read_settings = set()
+            read_files.clear()
+            read_files.on = True
+            try:
+                main(Recorder(params, read_settings), *stage.command[3:])
+            finally:
+                read_files.on = False
+            declared = {key for key in leaves(params) if within(key, stage.settings, ".")}
+            assert read_settings == declared, (stage.name, variant)
+            read_data = {
+                name
+                for name in read_files
+                if within(name, RESULTS)
+                and not within(name, stage.outs)
+                and not Path(name).name.startswith(".")  # the temporary files of `write`
+            }
+            undeclared = {name for name in read_data if not within(name, stage.data)}
+            assert not undeclared, (stage.name, variant)
+            unread = {name for name in stage.data if not any(within(r, [name]) for r in read_data)}
+            never_read[stage.name] = unread & never_read.get(stage.name, unread)
+    # One method may need a file that another does not, but some method needs it.
+    assert not any(never_read.values()), never_read
+
+
+def test_no_stage_without_a_network_imports_tensorflow(project, stages):
+    script = (
+        "import runpy, sys\n"
+        f"for sys.argv[:] in {[stage.command[2:] for stage in stages]!r}:\n"
+        "    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+        "    assert not {'keras', 'tensorflow'} & set(sys.modules), sys.argv\n"
+    )
+    project.run(sys.executable, "-c", script)

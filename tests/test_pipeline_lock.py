@@ -1,0 +1,56 @@
+"""Two runs give the same bytes, and labels that nobody asked for change none."""
+
+import shlex
+
+import numpy as np
+from ruamel.yaml import YAML
+
+
+def test_clean_runs_in_two_folders_write_the_same_lock(reproduced, unreproduced, tmp_path):
+    again = unreproduced.copy(tmp_path / "a longer name" / "than the other")
+    again.repro()
+    assert again.hashes("dvc.lock") == reproduced.hashes("dvc.lock")
+    assert again.hashes("metrics") == reproduced.hashes("metrics")
+
+
+def test_a_network_trained_twice_is_the_same_bytes(reproduced, tmp_path):
+    folders = ("first", "the second")
+    projects = [reproduced.copy(tmp_path / folder) for folder in folders]
+    for project in projects:
+        project.set({"train.model": "cnn", "train.cnn.epochs": 1, "train.cnn.min_steps": 3})
+        ran = project.repro("evaluate@representatives")
+        assert ran == ["train@representatives", "evaluate@representatives"]
+    first, second = (project.hashes("dvc.lock", "models", "metrics") for project in projects)
+    assert "models/representatives/model.keras" in first
+    assert first == second
+
+
+def test_labels_that_nobody_asked_for_change_no_output(project):
+    folders = (project.folder / "data").iterdir()
+    written = ["models", *(f"data/{folder.name}" for folder in folders if folder.name != "raw")]
+    before = project.hashes(*written)
+    metrics = project.hashes("metrics")
+    raw = project.folder / "data" / "raw"
+    asked = [
+        np.load(project.folder / "data" / name / "labels.npy") >= 0
+        for name in ("selected", "labeled")
+    ]
+    for split, hidden in (("train", ~np.logical_or(*asked)), ("test", slice(None))):
+        labels = np.load(raw / f"{split}_labels.npy")
+        labels[hidden] = (labels[hidden] + 1) % 10
+        np.save(raw / f"{split}_labels.npy", labels)
+    for path in before:
+        (project.folder / path).unlink()
+
+    # Not by `dvc repro`, which would bring back the labels.
+    stages = YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
+    del stages["download"]
+    for stage in stages.values():
+        project.run(*shlex.split(stage["cmd"]))
+
+    assert project.hashes(*written) == before
+    # The labels were changed indeed: all that is measured against them differs.
+    changed = {
+        path for path, digest in project.hashes("metrics").items() if digest != metrics[path]
+    }
+    assert changed >= {"metrics/propagation.json", "metrics/propagated.json"}

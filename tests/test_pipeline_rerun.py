@@ -1,0 +1,135 @@
+"""Which stages run again when a setting changes: exactly those that it touches."""
+
+import json
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.params import PARAMS_FILE
+
+ARMS = ("labeled_subset", "representatives", "propagated")
+
+
+def arms(*names):
+    return {f"{stage}@{arm}" for stage in ("train", "evaluate") for arm in names}
+
+
+PROPAGATE = {"propagate", "evaluate_propagation", *arms("propagated")}
+SPREAD = {"spread", *PROPAGATE}
+LABEL = {"label", *arms("representatives"), *SPREAD}
+CLUSTER = {"cluster", *LABEL}
+EMBED = {"embed", "graph", *arms(*ARMS), *CLUSTER}
+SELECT = {"select", *arms("labeled_subset")}
+
+# DVC stops where an output is the same bytes, so each new value is one that changes outputs.
+RERUNS = {
+    "seed": (1, EMBED | SELECT),
+    "label_budget": (30, CLUSTER | SELECT),
+    "normalize.method": ("minmax", EMBED | {"normalize"}),
+    "embed.method": ("pca", EMBED),
+    "embed.patches.patch_size": (4, EMBED),
+    "embed.patches.n_centroids": (24, EMBED),
+    "embed.patches.n_sampled_patches": (4000, EMBED),
+    "embed.patches.pooling_grid": (2, EMBED),
+    "embed.patches.n_components": (24, EMBED),
+    "embed.patches.variance_power": (0.5, EMBED),
+    "cluster.algorithm": ("minibatch", CLUSTER),
+    "cluster.kmeans.init": ("k-means++", CLUSTER),
+    "cluster.kmeans.n_init": (5, CLUSTER),
+    "cluster.kmeans.max_iterations": (2, CLUSTER),
+    "label.oracle_error_rate": (0.5, LABEL | SELECT),
+    "graph.n_neighbors": (5, SPREAD | {"graph"}),
+    "propagate.method": ("cluster", SPREAD),
+    "propagate.graph.alpha": (0.5, SPREAD),
+    "propagate.graph.n_sweeps": (2, SPREAD),
+    "propagate.percentile": (50, PROPAGATE),
+    "train.logistic_regression.features": ("pixels", arms(*ARMS)),
+    "train.logistic_regression.C": (1.0, arms(*ARMS)),
+    "train.logistic_regression.max_iterations": (5, arms(*ARMS)),
+}
+
+# Of a method that is not chosen.
+IDLE = {
+    "embed.pca.n_components": 24,
+    "cluster.minibatch.batch_size": 512,
+    "cluster.minibatch.max_iterations": 5,
+}
+
+STEPS = {"epochs": 2, "min_steps": 4, "batch_size": 16, "learning_rate": 0.002}
+NETWORKS = {
+    "mlp": STEPS | {"label_smoothing": 0.2, "features": "pixels"},
+    "small_cnn": STEPS | {"label_smoothing": 0.2},
+    "cnn": STEPS | {"label_smoothing": 0.2, "augment": False},
+}
+IDLE_NETWORKS = {
+    f"train.{network}.{key}": value
+    for network, settings in NETWORKS.items()
+    for key, value in settings.items()
+}
+
+# These have no second value, or one that needs data from elsewhere.
+NOT_RUN = {"dataset.name": ("mnist", "download"), "label.source": ("crowd", "label")}
+NETWORK_RUN = "train.model"
+
+
+def leaves(settings, prefix=""):
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def stale(project):
+    """Return stage -> keys of the settings because of which DVC calls it changed."""
+    return {
+        stage: {key for change in changes for key in change["changed deps"].get("params.yaml", ())}
+        for stage, changes in json.loads(project.dvc("status", "--json")).items()
+    }
+
+
+def test_every_setting_is_in_a_table_here(reproduced):
+    params = YAML(typ="safe").load(reproduced.folder / PARAMS_FILE)
+    tables = [*RERUNS, *IDLE, *IDLE_NETWORKS, *NOT_RUN, NETWORK_RUN]
+    assert sorted(leaves(params)) == sorted(tables)
+
+
+@pytest.mark.parametrize("key", RERUNS)
+def test_a_setting_reruns_what_it_touches(project, key):
+    value, expected = RERUNS[key]
+    project.set({key: value})
+    ran = project.repro()
+    assert sorted(ran) == sorted(expected)
+
+
+def test_settings_of_what_is_not_chosen_rerun_nothing(project):
+    project.set(IDLE | IDLE_NETWORKS)
+    assert project.repro() == []
+
+
+@pytest.mark.parametrize("key", NOT_RUN)
+def test_a_setting_makes_only_its_stage_stale(project, key):
+    value, stage = NOT_RUN[key]
+    project.set({key: value})
+    assert stale(project) == {stage: {key}}
+
+
+def test_a_network_reruns_what_its_settings_touch(project):
+    target = "evaluate@labeled_subset"
+    steps = {"train.mlp.epochs": 1, "train.mlp.min_steps": 2}
+    project.set({NETWORK_RUN: "mlp"} | steps)
+    assert project.repro(target) == ["train@labeled_subset", target]
+    project.set({"train.mlp.learning_rate": 0.01})
+    assert project.repro(target) == ["train@labeled_subset", target]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_setting_of_a_chosen_network_makes_training_stale(project, network):
+    project.set({NETWORK_RUN: network})
+    project.dvc("commit", "--force")  # as if it were trained, which takes long
+    assert stale(project) == {}
+    before = (project.folder / PARAMS_FILE).read_text(encoding="utf-8")
+    for key, value in NETWORKS[network].items():
+        project.set({f"train.{network}.{key}": value})
+        assert stale(project) == {f"train@{arm}": {f"train.{network}"} for arm in ARMS}
+        (project.folder / PARAMS_FILE).write_text(before, encoding="utf-8")

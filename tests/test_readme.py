@@ -1,0 +1,39 @@
+"""README.md tells what the repository holds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from docs.readme import rewritten
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_generated_parts_are_up_to_date():
+    assert rewritten(README) == README
+
+
+def test_every_dependency_has_a_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
+    names = {re.match(r"[\w.-]+", line).group() for group in groups for line in group}
+    table = README.split("## Dependencies")[1]
+    assert [name for name in sorted(names) if name not in table] == []
+
+
+def test_every_link_leads_somewhere():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"`make (?:EXTRA=\w+ )?([a-z-]+)`", README))
+    assert {"repro", "test"} & set(re.findall(r"make ([a-z-]+) ", README)) == {"repro", "test"}
+    assert [name for name in sorted(named) if f"\n{name}:" not in makefile] == []
