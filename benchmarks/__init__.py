@@ -1,0 +1,1 @@
+"""What the pipeline costs and reaches, measured through the real `dvc` command."""

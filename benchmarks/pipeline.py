@@ -1,0 +1,63 @@
+"""Time the pipeline through the real `dvc` command: `make bench`.
+
+Prints a table of whole runs and one of stages, and writes both to benchmarks/pipeline.json.
+"""
+
+import json
+import os
+import platform
+
+import pandas as pd
+
+from benchmarks.workspace import ROOT, trivial_pipeline, workspace
+
+CHANGES = {
+    "one param: percentile": {"propagate.percentile": 50},
+    "one param: model": {"train.model": "logistic_regression"},
+    "one param: budget": {"label_budget": 2000},
+}
+
+
+def main() -> None:
+    """Measure a cold run, an unchanged one, three changes and a return to cached results."""
+    with workspace() as work:
+        original = (work.folder / "params.yaml").read_text()
+        runs = [_run(work, "cold")]
+        stages = work.take_stages()
+        runs.append(_run(work, "nothing to do"))
+        n_stages = len(stages)
+        for name, settings in CHANGES.items():
+            work.set_params(settings)
+            runs.append(_run(work, name))
+            stages += [
+                {**record, "stage": f"{record['stage']} ({name.removeprefix('one param: ')})"}
+                for record in work.take_stages()
+            ]
+            (work.folder / "params.yaml").write_text(original)
+            if name != list(CHANGES)[-1]:
+                work.dvc("repro")
+        runs.append(_run(work, "run-cache hit: back to the first settings"))
+        work.take_stages()
+    with trivial_pipeline(n_stages) as trivial:
+        trivial.dvc("repro")
+        runs.append(_run(trivial, f"{n_stages} trivial stages, nothing to do"))
+    report = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}",
+        "runs": runs,
+        "stages": stages,
+    }
+    path = ROOT / "benchmarks" / "pipeline.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(report["machine"])
+    for rows in (runs, stages):
+        print(f"\n{pd.DataFrame(rows).round(1).to_string(index=False)}")
+
+
+def _run(work, name: str) -> dict:
+    print(f"{name} ...", flush=True)
+    return {"run": name, "seconds": work.dvc("repro")}
+
+
+if __name__ == "__main__":
+    main()

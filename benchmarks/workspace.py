@@ -1,0 +1,131 @@
+"""A private clone of this checkout to run the pipeline in."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_MEASURED_PYTHON = """#!{python}
+import json, os, resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.call([{python!r}, *sys.argv[1:]])
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+record = {{
+    "stage": " ".join(sys.argv[2:4]).removeprefix("stages."),
+    "seconds": time.perf_counter() - start,
+    "peak_memory_mb": usage.ru_maxrss * bytes_per_unit / 1e6,
+}}
+with open({log!r}, "a") as log:
+    log.write(json.dumps(record) + "\\n")
+sys.exit(code)
+"""
+
+
+def set_params(path: Path, settings: dict) -> None:
+    """Change leaves of a params file, named as in `train.model`, and keep its comments.
+
+    Raises
+    ------
+    KeyError
+        If the file has no such leaf.
+    """
+    yaml = YAML()
+    params = yaml.load(path)
+    for key, value in settings.items():
+        *sections, leaf = key.split(".")
+        section = params
+        for name in sections:
+            section = section[name]
+        if leaf not in section:
+            raise KeyError(f"{path.name} has no {key}")
+        section[leaf] = value
+    yaml.dump(params, path)
+
+
+class Workspace:
+    """A git repository in which stages report their time and peak memory."""
+
+    def __init__(self, scratch: Path):
+        self.folder = scratch / "repository"
+        self._log = scratch / "stages.jsonl"
+        shim = scratch / "bin" / "python"
+        shim.parent.mkdir()
+        shim.write_text(_MEASURED_PYTHON.format(python=sys.executable, log=str(self._log)))
+        shim.chmod(0o755)
+        path = [str(shim.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+        self._environment = os.environ | {"PATH": os.pathsep.join(path), "DVC_NO_ANALYTICS": "1"}
+
+    def set_params(self, settings: dict) -> None:
+        """Change settings of the clone."""
+        set_params(self.folder / "params.yaml", settings)
+
+    def dvc(self, *arguments: str) -> float:
+        """Run dvc in the clone; return the seconds it took."""
+        start = time.perf_counter()
+        subprocess.run(
+            ["dvc", *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return time.perf_counter() - start
+
+    def take_stages(self) -> list[dict]:
+        """Return records of the stages that ran since the last call, in their order."""
+        if not self._log.exists():
+            return []
+        records = [json.loads(line) for line in self._log.read_text().splitlines()]
+        self._log.unlink()
+        return records
+
+    def metrics(self) -> dict[str, dict]:
+        """Return name -> content of each metrics file."""
+        files = sorted(self.folder.glob("metrics/*.json"))
+        return {file.stem: json.loads(file.read_text()) for file in files}
+
+
+@contextmanager
+def workspace(*, shared_cache: bool = False) -> Iterator[Workspace]:
+    """Clone this checkout's last commit into a temporary folder.
+
+    Parameters
+    ----------
+    shared_cache
+        Use this checkout's DVC cache and run cache, not an empty one.
+    """
+    with TemporaryDirectory() as scratch:
+        work = Workspace(Path(scratch))
+        subprocess.run(["git", "clone", "--quiet", ROOT, work.folder], check=True)
+        if shared_cache:
+            work.dvc("cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
+        yield work
+
+
+@contextmanager
+def trivial_pipeline(n_stages: int) -> Iterator[Workspace]:
+    """Make a chain of stages that each write a word: what DVC itself costs."""
+    with TemporaryDirectory() as scratch:
+        work = Workspace(Path(scratch))
+        subprocess.run(["git", "init", "--quiet", work.folder], check=True)
+        work.dvc("init", "--quiet")
+        stages = {
+            f"stage{i}": {
+                "cmd": f"echo {i} > {i}.txt",
+                "deps": [f"{i - 1}.txt"] if i else [],
+                "outs": [f"{i}.txt"],
+            }
+            for i in range(n_stages)
+        }
+        (work.folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+        yield work
