@@ -1,5 +1,6 @@
 """The settings of the pipeline: params.yaml, read once a stage and checked whole."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -142,15 +143,20 @@ class Params(Settings):
 
     @model_validator(mode="after")
     def _fits_the_dataset(self) -> Self:
-        n_images = DATASETS[self.dataset.name].train_images
-        for key, value, limit in (
+        dataset = DATASETS[self.dataset.name]
+        n_images, (height, width) = dataset.train_images, dataset.image_shape
+        limits = [
             ("label_budget", self.label_budget, n_images),
             ("graph.n_neighbors", self.graph.n_neighbors, n_images - 1),
-        ):
+        ]
+        if self.embed.method == "pca":
+            most = min(n_images, height * width)
+            limits.append(("embed.pca.n_components", self.embed.pca.n_components, most))
+        for key, value, limit in limits:
             if value > limit:
                 raise ValueError(
-                    f"{key} is {value}, but must be at most {limit} with {self.dataset.name}, "
-                    f"which has {n_images} training images"
+                    f"{key} is {value}, but must be at most {limit} with {dataset.name}, "
+                    f"which has {n_images} training images of {height} x {width} pixels"
                 )
         return self
 
@@ -186,6 +192,8 @@ def run(main: Callable[..., None]) -> None:
     The settings are checked before a stage imports what it computes with, which takes seconds.
     An error for the user ends the process with one line and exit code 1.
     """
+    # As an interrupt does, so that no half-written file stays.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         main(read_params(), *sys.argv[1:])
     except FewlabelError as error:

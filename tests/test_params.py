@@ -246,6 +246,17 @@ def test_no_more_labels_or_neighbors_than_the_data_set_has_images(read, name, n_
         assert f"{key} is {most[key] + 1}, but must be at most {most[key]} with {name}" in message
 
 
+@pytest.mark.parametrize(("name", "n_pixels"), [("fashion_mnist", 784), ("digits", 64)])
+def test_no_more_principal_components_than_pixels(read, name, n_pixels):
+    settings = {"dataset.name": name, "embed.pca.n_components": n_pixels + 1}
+    read(changed(**settings))  # they do not count with another method
+    settings["embed.method"] = "pca"
+    assert f"is {n_pixels + 1}, but must be at most {n_pixels} with {name}" in refusal(
+        read, changed(**settings)
+    )
+    assert read(changed(**settings | {"embed.pca.n_components": n_pixels}))
+
+
 # Ordered: pytest-xdist needs the same order of tests in each of its processes.
 @pytest.mark.parametrize("key", sorted({key.rpartition(".")[0] for key, _ in walk(VALUES)} | {""}))
 def test_an_unknown_key_is_refused_with_those_allowed(read, key):

@@ -1,6 +1,8 @@
 """Wrong settings stop a stage and DVC with one clear sentence, and leave the results alone."""
 
 import re
+import signal
+import sys
 
 import pytest
 
@@ -113,3 +115,17 @@ def test_a_write_that_is_stopped_leaves_the_old_file(tmp_path, stop):
         write(path, half)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_stage_that_is_terminated_leaves_no_temporary_file(project):
+    script = (
+        "import os, signal\n"
+        "from stages import artifacts, params\n"
+        "def half(temporary):\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "params.run(lambda _: artifacts.write('data/new/file.txt', half))\n"
+    )
+    stopped = project.run(sys.executable, "-c", script, fails=True)
+    assert (stopped.returncode, stopped.stderr) == (128 + signal.SIGTERM, "")
+    assert list((project.folder / "data/new").iterdir()) == []
