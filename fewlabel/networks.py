@@ -172,7 +172,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         # Numbers layers from one again: their names do not depend on what was built before.
         keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(seed)
-        images = self._as_images(X)
+        height, width, *channels = self.image_shape or (1, X.shape[1])
+        images = X.reshape(len(X), height, width, *(channels or [1]))
         self.model_ = ARCHITECTURES[self.architecture](keras, images.shape[1:], len(self.classes_))
         # A model of its own to train leaves the optimizer's state out of what is kept.
         trained = keras.Model(self.model_.inputs, self.model_.outputs)
@@ -199,16 +200,28 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self.model_.predict(self._as_images(X), batch_size=_PREDICT_BATCH, verbose=0)
+        return predict_probabilities(self.model_, X)
 
     def predict(self, X):
         """Most probable class of each image, of shape (n_images,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _as_images(self, X):
-        height, width, *channels = self.image_shape or (1, X.shape[1])
-        return X.reshape(len(X), height, width, *(channels or [1]))
+
+def predict_probabilities(model, X):
+    """Class probabilities from a network that takes images, of their pixels in any shape.
+
+    Parameters
+    ----------
+    model : keras.Model
+    X : ndarray of shape (n_images, ...), float32
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_classes)
+    """
+    images = X.reshape(len(X), *model.input_shape[1:])
+    return model.predict(images, batch_size=_PREDICT_BATCH, verbose=0)
 
 
 def one_cycle(keras, peak, n_steps):

@@ -21,10 +21,12 @@ def save_classifier(folder: str, classifier, features: str) -> None:
         What it reads: "pixels" or "embedding".
     """
     if hasattr(classifier, "model_"):
-        write(f"{folder}/model.keras", lambda path: _save_keras(classifier.model_, path))
+        file = "model.keras"
+        write(f"{folder}/{file}", lambda path: _save_keras(classifier.model_, path))
     else:
-        save_joblib(f"{folder}/model.joblib", classifier)
-    about = {"features": features, "classes": classifier.classes_.tolist()}
+        file = "model.joblib"
+        save_joblib(f"{folder}/{file}", classifier)
+    about = {"file": file, "features": features, "classes": classifier.classes_.tolist()}
     save_json(f"{folder}/classifier.json", about)
 
 
@@ -52,18 +54,16 @@ def predict_probabilities(folder: str, inputs: dict[str, np.ndarray], n_classes:
     """
     about = load_json(f"{folder}/classifier.json")
     X = inputs[about["features"]]
-    if Path(folder, "model.keras").exists():
-        from fewlabel.networks import import_keras
+    path = f"{folder}/{about['file']}"
+    if path.endswith(".keras"):
+        from fewlabel import networks
 
-        model = import_keras().models.load_model(f"{folder}/model.keras")
-        # A network takes images: rows of features are images of one pixel's height.
-        images = X[..., None] if X.ndim == 3 else X[:, None, :, None]
-        predicted = model.predict(images, batch_size=1024, verbose=0)
+        model = networks.import_keras().models.load_model(path)
+        predicted = networks.predict_probabilities(model, X)
     else:
         import joblib
 
-        model = joblib.load(f"{folder}/model.joblib")
-        predicted = model.predict_proba(X.reshape(len(X), -1))
+        predicted = joblib.load(path).predict_proba(X.reshape(len(X), -1))
     probabilities = np.zeros((len(X), n_classes), np.float32)
     probabilities[:, about["classes"]] = predicted
     return probabilities

@@ -1,0 +1,51 @@
+"""A trained classifier as files."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from fewlabel.networks import NetworkClassifier
+from stages.classifier_files import predict_probabilities, save_classifier
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+
+N_CLASSES = 5
+
+
+@pytest.fixture
+def inputs():
+    rng = np.random.default_rng(0)
+    return {
+        "pixels": rng.random((40, 6, 5), np.float32),
+        "embedding": rng.random((40, 7), np.float32),
+    }
+
+
+def fitted(classifier, images):
+    return classifier.fit(images.reshape(len(images), -1), np.arange(len(images)) % 2 * 3)
+
+
+def assert_predicts_as(folder, inputs, features, classifier):
+    X = inputs[features].reshape(40, -1)
+    predicted = predict_probabilities(folder, inputs, N_CLASSES)
+    assert predicted.shape == (40, N_CLASSES)
+    np.testing.assert_allclose(predicted[:, [0, 3]], classifier.predict_proba(X), atol=1e-6)
+    # Classes that it was not taught.
+    np.testing.assert_array_equal(predicted[:, [1, 2, 4]], 0)
+
+
+def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
+    steps = {"epochs": 1, "min_steps": 2, "batch_size": 16, "random_state": 0}
+    cnn = fitted(NetworkClassifier("cnn", image_shape=(6, 5), **steps), inputs["pixels"])
+    save_classifier(str(tmp_path), cnn, "pixels")
+    assert_predicts_as(str(tmp_path), inputs, "pixels", cnn)
+
+    mlp = fitted(NetworkClassifier("mlp", **steps), inputs["embedding"])
+    save_classifier(str(tmp_path), mlp, "embedding")
+    assert_predicts_as(str(tmp_path), inputs, "embedding", mlp)
+
+    # In a folder that has another kind's file from before.
+    for features in inputs:
+        linear = fitted(LogisticRegression(), inputs[features])
+        save_classifier(str(tmp_path), linear, features)
+        assert_predicts_as(str(tmp_path), inputs, features, linear)
