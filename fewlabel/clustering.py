@@ -57,6 +57,6 @@ def nearest_to_centroids(clustering, X):
     if len(clusters) < clustering.n_clusters:
         raise FewlabelError(
             f"k-means left {clustering.n_clusters - len(clusters)} of {clustering.n_clusters} "
-            "clusters empty; lower label_budget, or use cluster.algorithm kmeans"
+            "clusters empty; lower label_budget (minibatch leaves more of them empty than kmeans)"
         )
     return assignment, distance, by_cluster[first]
