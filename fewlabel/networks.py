@@ -167,40 +167,32 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
-        seed = check_random_state(self.random_state).randint(2**31)
-        keras = import_keras()
-        # Numbers layers from one again: their names do not depend on what was built before.
-        keras.utils.clear_session(free_memory=False)
-        keras.utils.set_random_seed(seed)
+        keras, seed = start(self.random_state)
         height, width, *channels = self.image_shape or (1, X.shape[1])
         images = X.reshape(len(X), height, width, *(channels or [1]))
         self.model_ = ARCHITECTURES[self.architecture](keras, images.shape[1:], len(self.classes_))
-        # A model of its own to train leaves the optimizer's state out of what is kept.
-        trained = keras.Model(self.model_.inputs, self.model_.outputs)
-        n_batches = max(len(X) // self.batch_size, math.ceil(self.min_steps / self.epochs))
-        n_steps = self.epochs * n_batches
-        trained.compile(
-            keras.optimizers.Adam(one_cycle(keras, self.learning_rate, n_steps)),
+        train(
+            keras,
+            self.model_,
             keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+            images,
+            np.eye(len(self.classes_), dtype=np.float32)[targets],
+            epochs=self.epochs,
+            min_steps=self.min_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            transform=shift_and_cut_out if self.augment else None,
             metrics=["accuracy"],
+            callbacks=callbacks,
         )
-        one_hot = np.eye(len(self.classes_), dtype=np.float32)[targets]
-        transform = shift_and_cut_out if self.augment else None
-        batches = shuffled_batches(
-            keras, images, one_hot, self.batch_size, n_batches, transform, seed
-        )
-        with progress(None, f"train {self.architecture}", total=n_steps) as bar:
-            count = keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda batch, logs: bar.update()
-            )
-            trained.fit(batches, epochs=self.epochs, verbose=0, callbacks=[count, *callbacks])
         return self
 
     def predict_proba(self, X):
         """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return predict_probabilities(self.model_, X)
+        return predict(self.model_, X)
 
     def predict(self, X):
         """Most probable class of each image, of shape (n_images,)."""
@@ -208,8 +200,72 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(axis=1)]
 
 
-def predict_probabilities(model, X):
-    """Class probabilities from a network that takes images, of their pixels in any shape.
+def start(random_state):
+    """Begin a new model: Keras and the seed of all that is random in it.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    keras : module
+    seed : int
+    """
+    seed = check_random_state(random_state).randint(2**31)
+    keras = import_keras()
+    # Numbers layers from one again: their names do not depend on what was built before.
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(seed)
+    return keras, seed
+
+
+def train(
+    keras,
+    model,
+    loss,
+    images,
+    targets,
+    *,
+    epochs,
+    min_steps,
+    batch_size,
+    learning_rate,
+    seed,
+    transform=None,
+    metrics=(),
+    callbacks=(),
+):
+    """Train a model with Adam and a one-cycle learning rate; it stays uncompiled.
+
+    Parameters
+    ----------
+    keras : module
+    model : keras.Model
+    loss : str or keras.losses.Loss
+    images, targets : ndarray of shape (n_images, ...)
+    epochs, min_steps, batch_size, learning_rate
+        As in `NetworkClassifier`.
+    seed : int
+        Of the order of the images.
+    transform : callable (images, Generator) -> images, or None
+    metrics, callbacks : sequence
+        Keras's.
+    """
+    # A model of its own to train leaves the optimizer's state out of what is kept.
+    trained = keras.Model(model.inputs, model.outputs)
+    n_batches = max(len(images) // batch_size, math.ceil(min_steps / epochs))
+    n_steps = epochs * n_batches
+    optimizer = keras.optimizers.Adam(one_cycle(keras, learning_rate, n_steps))
+    trained.compile(optimizer, loss, metrics=list(metrics))
+    batches = shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed)
+    with progress(None, f"train {model.name}", total=n_steps) as bar:
+        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update())
+        trained.fit(batches, epochs=epochs, verbose=0, callbacks=[count, *callbacks])
+
+
+def predict(model, X):
+    """Compute what a network gives for images, whose pixels may come in any shape.
 
     Parameters
     ----------
@@ -218,7 +274,7 @@ def predict_probabilities(model, X):
 
     Returns
     -------
-    ndarray of shape (n_images, n_classes)
+    ndarray of shape (n_images, n_outputs)
     """
     images = X.reshape(len(X), *model.input_shape[1:])
     return model.predict(images, batch_size=_PREDICT_BATCH, verbose=0)

@@ -59,7 +59,7 @@ def predict_probabilities(folder: str, inputs: dict[str, np.ndarray], n_classes:
         from fewlabel import networks
 
         model = networks.import_keras().models.load_model(path)
-        predicted = networks.predict_probabilities(model, X)
+        predicted = networks.predict(model, X)
     else:
         import joblib
 

@@ -20,11 +20,21 @@ def main(params: Params) -> None:
         If no source has the data set.
     """
     dataset = DATASETS[params.dataset.name]
-    read = read_idx_dataset if isinstance(dataset, IdxDataset) else _read_digits
-    arrays = read(dataset)
-    for name, array in arrays.items():
+    for name, array in read_dataset(dataset).items():
         save_array(f"data/raw/{name}.npy", array)
     save_json("data/raw/class_names.json", list(dataset.class_names))
+
+
+def read_dataset(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Arrays of a data set by name: `train_images`, `train_labels`, `test_images`, `test_labels`.
+
+    Raises
+    ------
+    stages.sources.DownloadError
+        If no source has it.
+    """
+    read = read_idx_dataset if isinstance(dataset, IdxDataset) else _read_digits
+    return read(dataset)
 
 
 def _read_digits(dataset: Dataset) -> dict[str, np.ndarray]:

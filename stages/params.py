@@ -1,6 +1,5 @@
 """The settings of the pipeline: params.yaml, read once a stage and checked whole."""
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import FewlabelError, fail_in_one_line
 from stages.datasets import DATASETS
 
 PARAMS_FILE = "params.yaml"
@@ -192,12 +191,8 @@ def run(main: Callable[..., None]) -> None:
     The settings are checked before a stage imports what it computes with, which takes seconds.
     An error for the user ends the process with one line and exit code 1.
     """
-    # As an interrupt does, so that no half-written file stays.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
+    with fail_in_one_line():
         main(read_params(), *sys.argv[1:])
-    except FewlabelError as error:
-        sys.exit(f"error: {error}")
 
 
 def _sentence(problem: dict) -> str:
