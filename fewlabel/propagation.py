@@ -8,13 +8,16 @@ from fewlabel.graph import spread_labels
 def spread_over_clusters(assignment, distance, y):
     """Give each image the label of its cluster's labeled image; trust the near ones.
 
+    Of several labels in a cluster, the most frequent counts, the smallest of equals; an image that
+    has a label keeps it.
+
     Parameters
     ----------
     assignment : ndarray of shape (n_images,), int
     distance : ndarray of shape (n_images,), float
         To the centroid of the image's cluster.
     y : ndarray of shape (n_images,), int
-        Labels of the representatives, -1 elsewhere; at most one label a cluster.
+        Labels, -1 where unlabeled.
 
     Returns
     -------
@@ -24,19 +27,20 @@ def spread_over_clusters(assignment, distance, y):
         The negative distance; infinite where `y` has a label.
     """
     labeled = np.flatnonzero(y >= 0)
-    class_of_cluster = np.full(assignment.max() + 1, -1)
-    class_of_cluster[assignment[labeled]] = y[labeled]
+    votes = np.zeros((assignment.max() + 1, max(y.max() + 1, 1)), int)
+    np.add.at(votes, (assignment[labeled], y[labeled]), 1)
+    class_of_cluster = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
     trust = -distance.astype(np.float32)
     trust[labeled] = np.inf
-    return class_of_cluster[assignment], trust
+    return np.where(y >= 0, y, class_of_cluster[assignment]), trust
 
 
 def spread_over_graph(affinity, assignment, y, n_classes, alpha, n_sweeps):
     """Spread labels over the kNN graph; trust images whose best class is far ahead.
 
-    A label weighs as much as its cluster has images, since it stands for them. That makes class
-    mass follow the data, where the usual normalization to the shares of the labels makes it follow
-    the clustering (docs/choices.md has the measurements).
+    The labels of a cluster weigh as much as it has images, since they stand for them. That makes
+    class mass follow the data, where the usual normalization to the shares of the labels makes it
+    follow the clustering (docs/choices.md has the measurements).
 
     Parameters
     ----------
@@ -56,7 +60,10 @@ def spread_over_graph(affinity, assignment, y, n_classes, alpha, n_sweeps):
     trust : ndarray of shape (n_images,), float32
         Probability of the best class less that of the second; infinite where `y` has a label.
     """
-    weights = np.bincount(assignment)[assignment]
+    n_labels = np.bincount(assignment[y >= 0], minlength=assignment.max() + 1)
+    weights = (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
+    # The margin needs a second class, if one that no image has.
+    n_classes = max(n_classes, 2)
     probabilities = spread_labels(affinity, y, weights, n_classes, alpha, n_sweeps)
     second, best = np.partition(probabilities, (-2, -1), axis=1)[:, -2:].T
     trust = best - second
