@@ -49,7 +49,7 @@ readme: $(INSTALLED) ## Write the generated parts of README.md anew.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.
-	dvc dag
+	dvc dag dvc.yaml
 
 lock: ## Resolve pyproject.toml into requirements/*.txt anew (needs uv 0.9 or later).
 	for extra in cpu cuda; do \

@@ -60,7 +60,7 @@ def times_table() -> str:
 
 def dag() -> str:
     """Draw the graph of stages, as DVC does it."""
-    command = ["dvc", "dag", "--md"]
+    command = ["dvc", "dag", "--md", "dvc.yaml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
