@@ -105,7 +105,22 @@ def shift_and_cut_out(images, rng):
     return np.where(inside, np.float32(0), shifted)
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
+class KerasClassifier(ClassifierMixin, BaseEstimator):
+    """Predicts by ``model_``, a Keras model from images to the probabilities of ``classes_``."""
+
+    def predict_proba(self, X):
+        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return predict(self.model_, X)
+
+    def predict(self, X):
+        """Most probable class of each image, of shape (n_images,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class NetworkClassifier(KerasClassifier):
     """A Keras network trained from scratch with Adam and a one-cycle learning rate.
 
     Parameters
@@ -187,17 +202,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             callbacks=callbacks,
         )
         return self
-
-    def predict_proba(self, X):
-        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return predict(self.model_, X)
-
-    def predict(self, X):
-        """Most probable class of each image, of shape (n_images,)."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
 
 
 def start(random_state):

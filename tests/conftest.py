@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 CHECKOUT = Path(__file__).parents[1]
-LEFT_OUT = ("dvc.lock", "metrics", "study")  # study/ is a pipeline of its own
+LEFT_OUT = ("dvc.lock", "metrics", "study")  # study/ has many stages, and a test of its own
 
 DIGITS = {
     "dataset.name": "digits",
@@ -103,6 +103,19 @@ class Project:
             path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in found
         }
+
+
+@pytest.fixture
+def eager():
+    """Run TensorFlow without graphs: building one takes longer than these few steps."""
+    from fewlabel.networks import import_keras
+
+    import_keras()
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,6 @@ from sklearn.linear_model import LogisticRegression
 from fewlabel.networks import NetworkClassifier
 from stages.classifier_files import predict_probabilities, save_classifier
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
-
 N_CLASSES = 5
 
 

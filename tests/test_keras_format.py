@@ -10,9 +10,6 @@ import pytest
 from fewlabel.keras_format import canonical_keras
 from fewlabel.networks import import_keras
 
-# Keras's own with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
-
 
 def build():
     """Return a model with branches and a layer that is used twice."""

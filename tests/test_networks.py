@@ -18,17 +18,6 @@ from fewlabel.networks import (
     shuffled_batches,
 )
 
-# Keras's own with NumPy 2, and what it says of a single class and of running without graphs.
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore:{message}")
-    for message in (
-        "__array__ implementation",
-        "You are using a softmax",
-        "In loss categorical",
-        "Even though the `tf.config",
-    )
-]
-
 TINY = {"epochs": 1, "min_steps": 1, "batch_size": 300, "learning_rate": 0.01}
 # Enough for scikit-learn's blobs, where a check looks at what was learned.
 N_STEPS = {"check_classifiers_classes": 6, "check_classifiers_train": 6}
@@ -40,17 +29,6 @@ CHECKS_OF_CNN = {
     "check_fit_idempotent",
     "check_methods_sample_order_invariance",
 }
-
-
-@pytest.fixture
-def eager():
-    """Run TensorFlow without graphs: building one takes longer than these few steps."""
-    import_keras()
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def scikit_learn_checks(architecture):
