@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-network lint bench seeds readme dag lock clean
+.PHONY: help setup repro test test-network lint bench seeds study readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored; 
 
 seeds: $(INSTALLED) ## Repeat the README's settings with five seeds each (over half an hour).
 	python -m benchmarks.seeds
+
+study: $(INSTALLED) ## Repeat every published method beside ours (about three hours).
+	dvc repro study/dvc.yaml
 
 readme: $(INSTALLED) ## Write the generated parts of README.md anew.
 	python -m docs.readme

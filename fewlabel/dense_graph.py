@@ -46,5 +46,5 @@ class LabelSpreading(semi_supervised.LabelSpreading):
 
 def _fit(estimator, X, y, fit):
     if estimator.kernel != "knn" and hasattr(X, "dtype"):
-        refuse_too_dense_a_graph(len(X), X.dtype)
+        refuse_too_dense_a_graph(X.shape[0], X.dtype)
     return fit(X, y)

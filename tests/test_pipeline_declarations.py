@@ -1,6 +1,5 @@
 """What dvc.yaml declares of each stage is what its code imports and reads, no more and no less."""
 
-import ast
 import importlib
 import os
 import shlex
@@ -14,8 +13,8 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from stages.params import read_params
+from study.code import all_imports, file_of
 
-CHECKOUT = Path(__file__).parents[1]
 RESULTS = ("data", "models", "metrics")
 
 ARM = "@propagated"
@@ -97,32 +96,6 @@ class Declaration:
         files = {dep.def_path for dep in stage.deps if dep not in on_settings}
         self.modules = {file for file in files if file.endswith(".py")}
         self.data = files - self.modules
-
-
-def file_of(module):
-    return module.replace(".", "/") + ".py"
-
-
-def internal_imports(module):
-    """Return the modules of this repository that a module imports, anywhere in it."""
-    tree = ast.parse((CHECKOUT / file_of(module)).read_text(encoding="utf-8"))
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} has a relative import"
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in names if (CHECKOUT / file_of(name)).exists()}
-
-
-def all_imports(module):
-    """Return the module and all of this repository that it imports, itself or through others."""
-    found, new = set(), {module}
-    while new:
-        found |= new
-        new = set().union(*map(internal_imports, new)) - found
-    return found
 
 
 def remove(path):
