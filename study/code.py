@@ -1,0 +1,66 @@
+"""Hash the modules that each kind of stage runs: `python -m study.code`.
+
+DVC loads every dependency of every stage at every command. A hundred rows with twenty modules each
+would make that slow, so rows depend on one file that stands for all of their modules.
+"""
+
+import ast
+import hashlib
+from pathlib import Path
+
+from stages.artifacts import save_json
+
+ENTRY_POINTS = (
+    "autoencoder",
+    "cluster_distances",
+    "clusters",
+    "data",
+    "features",
+    "graphs",
+    "label_propagation",
+    "ladder",
+    "ours",
+    "recipe",
+    "report",
+    "self_training",
+    "supervised",
+    "underflow",
+)
+
+
+def main() -> None:
+    """Write module file -> SHA-256 for each entry point to study/code/ENTRY_POINT.json."""
+    for name in ENTRY_POINTS:
+        files = sorted(map(file_of, all_imports(f"study.{name}")))
+        hashes = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
+        save_json(f"study/code/{name}.json", hashes)
+
+
+def file_of(module: str) -> str:
+    """Path of a module of this repository."""
+    return module.replace(".", "/") + ".py"
+
+
+def internal_imports(module: str) -> set[str]:
+    """Modules of this repository that a module imports, anywhere in it."""
+    tree = ast.parse(Path(file_of(module)).read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if Path(file_of(name)).exists()}
+
+
+def all_imports(module: str) -> set[str]:
+    """Return the module and all of this repository that it imports, itself or through others."""
+    found, new = set(), {module}
+    while new:
+        found |= new
+        new = set().union(*map(internal_imports, new)) - found
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""kNN graphs of a feature space, one a seed: `python -m study.graphs NAME`."""
+
+import sys
+
+from fewlabel.errors import fail_in_one_line
+from fewlabel.graph import affinity_graph, nearest_neighbors
+from stages.artifacts import save_joblib
+from study.runner import PIPELINE_PARAMS, load, settings
+
+
+def main(name: str) -> None:
+    """Write the affinity of the training images to study/graphs/NAME/SEED.joblib."""
+    of_graph = settings("graphs", name)
+    n_neighbors = settings("graph", "n_neighbors", path=PIPELINE_PARAMS)
+    for seed in range(of_graph["seeds"]):
+        images = load(of_graph["features"], seed)["train_images"]
+        affinity = affinity_graph(*nearest_neighbors(images, n_neighbors))
+        save_joblib(f"study/graphs/{name}/{seed}.joblib", affinity)
+
+
+if __name__ == "__main__":
+    with fail_in_one_line():
+        main(*sys.argv[1:])

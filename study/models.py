@@ -1,0 +1,25 @@
+"""The classifiers that rows name."""
+
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+from fewlabel.classifiers import build_classifier
+from study.runner import settings
+
+
+def build_model(row: dict, seed: int):
+    """Unfitted classifier of the pixels, with the study's settings of `row["model"]`."""
+    model = row["model"]
+    of_model = settings("models", model)
+    match model:
+        case "k_neighbors":
+            return KNeighborsClassifier(**of_model)
+        case "random_forest":
+            return RandomForestClassifier(**of_model, random_state=seed)
+        case "svc":
+            return SVC(**of_model)
+    if "epochs" in row:
+        of_model["epochs"] = row["epochs"]
+    image_shape = of_model.pop("image_shape", None)
+    return build_classifier(model, image_shape, seed, **of_model)

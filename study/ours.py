@@ -1,0 +1,34 @@
+"""The pipeline's method, whole or with one piece exchanged: `python -m study.ours ROW`."""
+
+from pathlib import Path
+
+import joblib
+from sklearn.frozen import FrozenEstimator
+
+from fewlabel.classifiers import build_classifier
+from fewlabel.propagation_classifier import PropagationClassifier
+from study.runner import PIPELINE_PARAMS, problem, run_row, settings
+
+
+def prepare(row: dict, seed: int):
+    """Propagate as params.yaml says, but for what the row says otherwise."""
+    propagate = settings("propagate", path=PIPELINE_PARAMS)
+    clustering, chosen = joblib.load(f"study/clusters/{row['clusters']}.joblib")[seed]
+    graph = Path("study/graphs", row["graph"], f"{seed}.joblib")
+    if not graph.exists():  # pixels are the same for every seed, and have one graph
+        graph = graph.with_stem("0")
+    of_model = settings("train", "mlp", path=PIPELINE_PARAMS)
+    of_model.pop("features")
+    classifier = PropagationClassifier(
+        build_classifier("mlp", None, seed, **of_model),
+        FrozenEstimator(clustering),
+        method=row["spread_over"],
+        affinity=joblib.load(graph),
+        percentile=row.get("percentile", propagate["percentile"]),
+        **propagate["graph"],
+    )
+    return classifier, problem(row, seed, None if "chosen" in row else chosen)
+
+
+if __name__ == "__main__":
+    run_row("ours", prepare)

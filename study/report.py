@@ -1,0 +1,151 @@
+"""Put every row beside the published figure: `python -m study.report`."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.artifacts import load_json, save_table, write
+from study.figures import draw_by_labels, draw_by_percentile
+from study.runner import settings
+
+FAMILIES = (
+    "supervised",
+    "cluster_distances",
+    "recipe",
+    "label_propagation",
+    "self_training",
+    "autoencoder",
+    "ladder",
+    "ours",
+)
+# What settings that a publication leaves unsaid, and one run instead of many, may explain.
+TOLERANCE = 0.01
+
+
+def main() -> None:
+    """Write study/results.csv, docs/study.md and its figures."""
+    reported = pd.read_csv("study/reported.csv")
+    cannot_be_right = settings("cannot_be_right")
+    rows = {name: row for family in FAMILIES for name, row in settings(family).items()}
+    lines = [
+        line
+        for name, row in rows.items()
+        for line in lines_of(
+            name, row, load_json(f"study/rows/{name}.json"), reported, cannot_be_right
+        )
+    ]
+    results = pd.DataFrame(lines)
+    save_table("study/results.csv", results.round(4))
+    for draw, file in ((draw_by_labels, "labels"), (draw_by_percentile, "percentile")):
+        write(f"docs/study_{file}.png", draw(results).savefig)
+    text = Path("study/study.md").read_text(encoding="utf-8")
+    published = results[results["reported"].notna()].sort_values("reported_line")
+    for part, table in (
+        ("published", markdown(published, ["system", *DESCRIPTION, "reported", *MEASURED])),
+        ("ours", markdown(results[results["reported"].isna()], [*DESCRIPTION, *MEASURED])),
+    ):
+        text = text.replace(f"<!-- {part} -->", table)
+    for name, value in load_json("study/underflow.json").items():
+        text = text.replace(f"<!-- {name} -->", f"{value:.4g}")
+    write("docs/study.md", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def lines_of(
+    name: str, row: dict, measured: dict, reported: pd.DataFrame, cannot_be_right: dict
+) -> list[dict]:
+    """Lines of results.csv: one for each published figure of a row, or one where there is none.
+
+    Parameters
+    ----------
+    name, row
+        Key and settings in study/params.yaml.
+    measured
+        From study/rows/NAME.json: a list with a value a seed for each measure.
+    reported
+        reported.csv.
+    cannot_be_right
+        Line of reported.csv -> why its figure cannot be right.
+    """
+    from scipy import stats
+
+    accuracy = np.array(measured["accuracy"])
+    n, mean, std = len(accuracy), accuracy.mean(), accuracy.std(ddof=1)
+    # Half the width of the interval that has 95 % of all single runs, if they are normal.
+    of_one_run = stats.t.ppf(0.975, n - 1) * std * (1 + 1 / n) ** 0.5
+    of_mean = stats.t.ppf(0.975, n - 1) * std / n**0.5
+    line = {
+        "name": name,
+        "method": row["method"],
+        "dataset": Path(row["features"]).name,
+        "labels": row["labels"]
+        if "labels" in row
+        else settings("clusters", row["clusters"], "n_clusters"),
+        "percentile": row.get("percentile"),
+        "accuracy": mean,
+        "standard_deviation": std,
+        "interval_low": mean - of_mean,
+        "interval_high": mean + of_mean,
+        "seeds": n,
+        **{key: np.mean(values) for key, values in measured.items() if key != "accuracy"},
+        "reading": row.get("reading"),
+    }
+    return [
+        line
+        | {
+            "reported_line": number,
+            "system": reported["system"][number - 1],
+            "reported": (published := reported["accuracy"][number - 1]),
+            "verdict": cannot_be_right.get(number) or verdict(published, mean, of_one_run),
+        }
+        for number in row.get("reported", [])
+    ] or [line]
+
+
+def verdict(reported: float, mean: float, of_one_run: float) -> str:
+    """Compare a published accuracy with the mean of ours.
+
+    Parameters
+    ----------
+    reported, mean
+        Accuracies.
+    of_one_run
+        How far from the mean a single run of ours may lie.
+    """
+    if abs(mean - reported) <= max(of_one_run, TOLERANCE):
+        return "repeated"
+    return "better" if mean > reported else "worse"
+
+
+DESCRIPTION = ("method", "dataset", "labels")
+MEASURED = (
+    "accuracy",
+    "seeds",
+    "fit_seconds",
+    "predict_seconds",
+    "label_accuracy",
+    "verdict",
+    "reading",
+)
+
+
+def markdown(table: pd.DataFrame, columns: list[str]) -> str:
+    """Format results as a table; accuracy with standard deviation and 95 % interval of the mean."""
+    shown = table[[name for name in columns if table[name].notna().any()]].copy()
+    shown["accuracy"] = [
+        f"{line.accuracy:.4f} ± {line.standard_deviation:.4f} "
+        f"({line.interval_low:.4f} to {line.interval_high:.4f})"
+        for line in table.itertuples()
+    ]
+    head = " | ".join(name.replace("_", " ") for name in shown)
+    lines = [f"| {head} |", "| --- " * shown.shape[1] + "|"]
+    for values in shown.itertuples(index=False):
+        cells = [
+            "" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v) for v in values
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
