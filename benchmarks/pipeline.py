@@ -26,6 +26,7 @@ def main() -> None:
         stages = work.take_stages()
         runs.append(_run(work, "nothing to do"))
         n_stages = len(stages)
+        n_beside = work.n_stages("study/dvc.yaml")
         for name, settings in CHANGES.items():
             work.set_params(settings)
             runs.append(_run(work, name))
@@ -36,9 +37,9 @@ def main() -> None:
             (work.folder / "params.yaml").write_text(original)
             restored = _run(work, "run-cache hit: back to the first settings")
         runs.append(restored)
-    with trivial_pipeline(n_stages) as trivial:
-        trivial.dvc("repro")
-        runs.append(_run(trivial, f"{n_stages} trivial stages, nothing to do"))
+    with trivial_pipeline(n_stages, n_beside) as trivial:
+        name = f"{n_stages} trivial stages, {n_beside} beside them, nothing to do"
+        runs.append(_run(trivial, name))
     report = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
         f"{platform.python_version()}",

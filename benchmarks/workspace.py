@@ -81,6 +81,18 @@ class Workspace:
         )
         return time.perf_counter() - start
 
+    def n_stages(self, target: str) -> int:
+        """Return the number of stages of a dvc.yaml."""
+        listed = subprocess.run(
+            ["dvc", "stage", "list", "--name-only", target],
+            cwd=self.folder,
+            env=self._environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return len(listed.stdout.splitlines())
+
     def take_stages(self) -> list[dict]:
         """Return records of the stages that ran since the last call, in their order."""
         if not self._log.exists():
@@ -116,19 +128,31 @@ def workspace(*, shared_cache: bool = False) -> Iterator[Workspace]:
 
 
 @contextmanager
-def trivial_pipeline(n_stages: int) -> Iterator[Workspace]:
-    """Make a chain of stages that each write a word: what DVC itself costs."""
+def trivial_pipeline(n_stages: int, n_beside: int) -> Iterator[Workspace]:
+    """Make chains of stages that each write a word, and run them: what DVC itself costs.
+
+    Parameters
+    ----------
+    n_stages
+        Of dvc.yaml.
+    n_beside
+        Of study/dvc.yaml, which DVC loads, too, whatever it is asked to do.
+    """
     with TemporaryDirectory() as scratch:
         work = Workspace(Path(scratch))
         subprocess.run(["git", "init", "--quiet", work.folder], check=True)
         work.dvc("init", "--quiet")
-        stages = {
-            f"stage{i}": {
-                "cmd": f"echo {i} > {i}.txt",
-                "deps": [f"{i - 1}.txt"] if i else [],
-                "outs": [f"{i}.txt"],
+        for folder, n in ((work.folder, n_stages), (work.folder / "study", n_beside)):
+            stages = {
+                f"stage{i}": {
+                    "cmd": f"echo {i} > {i}.txt",
+                    "deps": [f"{i - 1}.txt"] if i else [],
+                    "outs": [f"{i}.txt"],
+                }
+                for i in range(n)
             }
-            for i in range(n_stages)
-        }
-        (work.folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+            folder.mkdir(exist_ok=True)
+            path = folder / "dvc.yaml"
+            path.write_text(json.dumps({"stages": stages}))
+            work.dvc("repro", "--quiet", str(path))
         yield work
