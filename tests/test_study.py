@@ -46,6 +46,14 @@ def test_a_row_is_repeated_often_enough(name):
     assert row["seeds"] >= (3 if slow else 10 if n_labels <= 100 else 5)
 
 
+def test_push_and_pull_are_about_the_pipeline_alone():
+    stages = YAML(typ="safe").load(CHECKOUT / "study" / "dvc.yaml")["stages"]
+    outs = [out for stage in stages.values() for out in stage.get("do", stage)["outs"]]
+    assert len(outs) > len(stages)
+    # DVC pushes and pulls what it caches, and pulling what nobody pushed is an error.
+    assert [out for out in outs if list(out.values()) != [{"cache": False}]] == []
+
+
 @pytest.mark.parametrize(
     ("reported", "mean", "of_one_run", "expected"),
     [
