@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from stages.artifacts import load_json, save_table, write
 from study.figures import draw_by_labels, draw_by_percentile
@@ -21,18 +22,31 @@ FAMILIES = (
 )
 # What settings that a publication leaves unsaid, and one run instead of many, may explain.
 TOLERANCE = 0.01
+DESCRIPTION = ("method", "dataset", "labels")
+MEASURED = (
+    "accuracy",
+    "seeds",
+    "fit_seconds",
+    "predict_seconds",
+    "label_accuracy",
+    "verdict",
+    "reading",
+)
 
 
 def main() -> None:
     """Write study/results.csv, docs/study.md and its figures."""
     reported = pd.read_csv("study/reported.csv")
-    cannot_be_right = settings("cannot_be_right")
-    rows = {name: row for family in FAMILIES for name, row in settings(family).items()}
+    study = settings()
+    rows = {name: row for family in FAMILIES for name, row in study[family].items()}
+    for row in rows.values():
+        if "labels" not in row:
+            row["labels"] = study["clusters"][row["clusters"]]["n_clusters"]
     lines = [
         line
         for name, row in rows.items()
         for line in lines_of(
-            name, row, load_json(f"study/rows/{name}.json"), reported, cannot_be_right
+            name, row, load_json(f"study/rows/{name}.json"), reported, study["cannot_be_right"]
         )
     ]
     results = pd.DataFrame(lines)
@@ -59,7 +73,7 @@ def lines_of(
     Parameters
     ----------
     name, row
-        Key and settings in study/params.yaml.
+        Key and settings in study/params.yaml, and `labels`, how many there are.
     measured
         From study/rows/NAME.json: a list with a value a seed for each measure.
     reported
@@ -67,8 +81,6 @@ def lines_of(
     cannot_be_right
         Line of reported.csv -> why its figure cannot be right.
     """
-    from scipy import stats
-
     accuracy = np.array(measured["accuracy"])
     n, mean, std = len(accuracy), accuracy.mean(), accuracy.std(ddof=1)
     # Half the width of the interval that has 95 % of all single runs, if they are normal.
@@ -78,9 +90,7 @@ def lines_of(
         "name": name,
         "method": row["method"],
         "dataset": Path(row["features"]).name,
-        "labels": row["labels"]
-        if "labels" in row
-        else settings("clusters", row["clusters"], "n_clusters"),
+        "labels": row["labels"],
         "percentile": row.get("percentile"),
         "accuracy": mean,
         "standard_deviation": std,
@@ -115,18 +125,6 @@ def verdict(reported: float, mean: float, of_one_run: float) -> str:
     if abs(mean - reported) <= max(of_one_run, TOLERANCE):
         return "repeated"
     return "better" if mean > reported else "worse"
-
-
-DESCRIPTION = ("method", "dataset", "labels")
-MEASURED = (
-    "accuracy",
-    "seeds",
-    "fit_seconds",
-    "predict_seconds",
-    "label_accuracy",
-    "verdict",
-    "reading",
-)
 
 
 def markdown(table: pd.DataFrame, columns: list[str]) -> str:
