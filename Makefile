@@ -45,7 +45,7 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored; 
 seeds: $(INSTALLED) ## Repeat the README's settings with five seeds each (over half an hour).
 	python -m benchmarks.seeds
 
-study: $(INSTALLED) ## Repeat every published method beside ours (about three hours).
+study: $(INSTALLED) ## Repeat every published method beside ours (hours; it goes on where it was stopped).
 	dvc repro study/dvc.yaml
 
 readme: $(INSTALLED) ## Write the generated parts of README.md anew.
