@@ -1,16 +1,17 @@
 """Distances to centroids as features: `python -m study.cluster_distances ROW`."""
 
-from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 
+from fewlabel.clustering import build_clustering
 from fewlabel.semi_supervised import SupervisedClassifier
 from study.models import build_model
-from study.runner import problem, run_row
+from study.runner import PIPELINE_PARAMS, problem, run_row, settings
 
 
 def prepare(row: dict, seed: int):
     """Build a pipeline of k-means, whose `transform` gives distances, and the classifier."""
-    distances = KMeans(row["clusters"], init="random", random_state=seed)
+    of_clustering = settings("cluster", "kmeans", path=PIPELINE_PARAMS)
+    distances = build_clustering("kmeans", row["clusters"], seed, **of_clustering)
     classifier = make_pipeline(distances, SupervisedClassifier(build_model(row, seed)))
     return classifier, problem(row, seed)
 

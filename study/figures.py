@@ -42,10 +42,15 @@ def draw_by_labels(results: pd.DataFrame) -> Figure:
     return figure
 
 
+def by_percentile(results: pd.DataFrame) -> pd.DataFrame:
+    """Rows that differ in the percentile that is propagated, with most clusters."""
+    rows = results[results["method"].str.contains(r"propagation, (?:\d+ %, )?dense network")]
+    return rows[rows["labels"] == rows["labels"].max()].sort_values("percentile")
+
+
 def draw_by_percentile(results: pd.DataFrame) -> Figure:
     """Test and label accuracy against the percentile that is propagated, with most clusters."""
-    rows = results[results["method"].str.contains(r"propagation, (?:\d+ %, )?dense network")]
-    rows = rows[rows["labels"] == rows["labels"].max()].sort_values("percentile")
+    rows = by_percentile(results)
     figure = Figure(figsize=(6.2, 4.6), dpi=110, layout="constrained")
     axis = figure.subplots()
     half = (rows["interval_high"] - rows["interval_low"]) / 2

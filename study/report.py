@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from stages.artifacts import load_json, save_table, write
-from study.figures import draw_by_labels, draw_by_percentile
+from study.figures import by_percentile, draw_by_labels, draw_by_percentile
 from study.runner import settings
 
 FAMILIES = (
@@ -35,7 +35,7 @@ MEASURED = (
 
 
 def main() -> None:
-    """Write study/results.csv, docs/study.md and its figures."""
+    """Write study/results.csv, study/percentiles.csv, docs/study.md and its figures."""
     reported = pd.read_csv("study/reported.csv")
     study = settings()
     rows = {name: row for family in FAMILIES for name, row in study[family].items()}
@@ -51,6 +51,8 @@ def main() -> None:
     ]
     results = pd.DataFrame(lines)
     save_table("study/results.csv", results.round(4))
+    curve = by_percentile(results)[["percentile", "accuracy", "label_accuracy"]]
+    save_table("study/percentiles.csv", curve.round(4))
     for draw, file in ((draw_by_labels, "labels"), (draw_by_percentile, "percentile")):
         write(f"docs/study_{file}.png", draw(results).savefig)
     text = Path("study/study.md").read_text(encoding="utf-8")

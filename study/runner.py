@@ -129,7 +129,7 @@ def run_row(family: str, prepare: Callable[[dict, int], tuple]) -> None:
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     with (
         fail_in_one_line(),
-        parallel_config("loky", n_jobs=of_row.get("jobs", -1), inner_max_num_threads=1),
+        parallel_config("loky", n_jobs=-1, inner_max_num_threads=1),
     ):
         runs = Parallel(return_as="generator")(
             delayed(_measure)(prepare, of_row, seed) for seed in seeds
