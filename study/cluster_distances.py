@@ -1,6 +1,8 @@
 """Distances to centroids as features: `python -m study.cluster_distances ROW`."""
 
+import numpy as np
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from fewlabel.clustering import build_clustering
 from fewlabel.semi_supervised import SupervisedClassifier
@@ -12,8 +14,10 @@ def prepare(row: dict, seed: int):
     """Build a pipeline of k-means, whose `transform` gives distances, and the classifier."""
     of_clustering = settings("cluster", "kmeans", path=PIPELINE_PARAMS)
     distances = build_clustering("kmeans", row["clusters"], seed, **of_clustering)
-    classifier = make_pipeline(distances, SupervisedClassifier(build_model(row, seed)))
-    return classifier, problem(row, seed)
+    # They are so correlated that Newton's method fails in float32, which k-means returns.
+    doubled = FunctionTransformer(np.asarray, kw_args={"dtype": np.float64})
+    classifier = SupervisedClassifier(build_model(row, seed))
+    return make_pipeline(distances, doubled, classifier), problem(row, seed)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The classifiers that rows name."""
 
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -19,7 +21,8 @@ def build_model(row: dict, seed: int):
             return RandomForestClassifier(**of_model, random_state=seed)
         case "svc":
             return SVC(**of_model)
-    if "epochs" in row:
-        of_model["epochs"] = row["epochs"]
+        case "one_vs_rest_saga" | "one_vs_rest_newton":
+            return OneVsRestClassifier(LogisticRegression(**of_model, random_state=seed))
+    of_model |= {name: row[name] for name in ("epochs", "batch_size") if name in row}
     image_shape = of_model.pop("image_shape", None)
     return build_classifier(model, image_shape, seed, **of_model)

@@ -7,11 +7,12 @@ from sklearn.frozen import FrozenEstimator
 
 from fewlabel.classifiers import build_classifier
 from fewlabel.propagation_classifier import PropagationClassifier
+from fewlabel.semi_supervised import SupervisedClassifier
 from study.runner import PIPELINE_PARAMS, problem, run_row, settings
 
 
 def prepare(row: dict, seed: int):
-    """Propagate as params.yaml says, but for what the row says otherwise."""
+    """Propagate as params.yaml says, but for what the row says otherwise, or not at all."""
     propagate = settings("propagate", path=PIPELINE_PARAMS)
     clustering, chosen = joblib.load(f"study/clusters/{row['clusters']}.joblib")[seed]
     graph = Path("study/graphs", row["graph"], f"{seed}.joblib")
@@ -19,15 +20,19 @@ def prepare(row: dict, seed: int):
         graph = graph.with_stem("0")
     of_model = settings("train", "mlp", path=PIPELINE_PARAMS)
     of_model.pop("features")
+    model = build_classifier("mlp", None, seed, **of_model)
+    labeled = problem(row, seed, None if "chosen" in row else chosen)
+    if "spread_over" not in row:
+        return SupervisedClassifier(model), labeled
     classifier = PropagationClassifier(
-        build_classifier("mlp", None, seed, **of_model),
+        model,
         FrozenEstimator(clustering),
         method=row["spread_over"],
         affinity=joblib.load(graph),
         percentile=row.get("percentile", propagate["percentile"]),
         **propagate["graph"],
     )
-    return classifier, problem(row, seed, None if "chosen" in row else chosen)
+    return classifier, labeled
 
 
 if __name__ == "__main__":

@@ -23,15 +23,16 @@ FAMILIES = (
 # What settings that a publication leaves unsaid, and one run instead of many, may explain.
 TOLERANCE = 0.01
 DESCRIPTION = ("method", "dataset", "labels")
+PUBLISHED = ("reported", "reported_weighted_f1", "reported_seconds")
 MEASURED = (
     "accuracy",
+    "weighted_f1",
     "seeds",
     "fit_seconds",
     "predict_seconds",
     "label_accuracy",
-    "verdict",
-    "reading",
 )
+COMPARED = ("difference", "allowed", "verdict", "reading")
 
 
 def main() -> None:
@@ -40,8 +41,7 @@ def main() -> None:
     study = settings()
     rows = {name: row for family in FAMILIES for name, row in study[family].items()}
     for row in rows.values():
-        if "labels" not in row:
-            row["labels"] = study["clusters"][row["clusters"]]["n_clusters"]
+        complete(row, study)
     lines = [
         line
         for name, row in rows.items()
@@ -57,14 +57,28 @@ def main() -> None:
         write(f"docs/study_{file}.png", draw(results).savefig)
     text = Path("study/study.md").read_text(encoding="utf-8")
     published = results[results["reported"].notna()].sort_values("reported_line")
+    ours = results["name"].isin(study["ours"])
+    others = results[results["reported"].isna() & ~ours]
     for part, table in (
-        ("published", markdown(published, ["system", *DESCRIPTION, "reported", *MEASURED])),
-        ("ours", markdown(results[results["reported"].isna()], [*DESCRIPTION, *MEASURED])),
+        (
+            "published",
+            markdown(published, ["system", *DESCRIPTION, *PUBLISHED, *MEASURED, *COMPARED]),
+        ),
+        ("beside", markdown(others, [*DESCRIPTION, *MEASURED, "reading"])),
+        ("ours", markdown(results[ours], [*DESCRIPTION, *MEASURED])),
     ):
         text = text.replace(f"<!-- {part} -->", table)
     for name, value in load_json("study/underflow.json").items():
         text = text.replace(f"<!-- {name} -->", f"{value:.4g}")
     write("docs/study.md", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def complete(row: dict, study: dict) -> None:
+    """Give a row how many labels it has, and what is read into its model and its clustering."""
+    clustering = study["clusters"].get(row.get("clusters"), {})
+    row.setdefault("labels", clustering.get("n_clusters"))
+    read = [study["readings"].get(name) for name in (row.get("model"), clustering.get("algorithm"))]
+    row["reading"] = "; ".join(filter(None, [row.get("reading"), *read])) or None
 
 
 def lines_of(
@@ -108,13 +122,18 @@ def lines_of(
             "reported_line": number,
             "system": reported["system"][number - 1],
             "reported": (published := reported["accuracy"][number - 1]),
-            "verdict": cannot_be_right.get(number) or verdict(published, mean, of_one_run),
+            "reported_weighted_f1": reported["weighted_f1"][number - 1],
+            "reported_seconds": reported["seconds"][number - 1],
+            "note": reported["note"][number - 1],
+            "difference": mean - published,
+            "allowed": max(of_one_run, TOLERANCE),
+            "verdict": verdict(published, mean, of_one_run, cannot_be_right.get(number)),
         }
         for number in row.get("reported", [])
     ] or [line]
 
 
-def verdict(reported: float, mean: float, of_one_run: float) -> str:
+def verdict(reported: float, mean: float, of_one_run: float, wrong: str | None = None) -> str:
     """Compare a published accuracy with the mean of ours.
 
     Parameters
@@ -123,10 +142,14 @@ def verdict(reported: float, mean: float, of_one_run: float) -> str:
         Accuracies.
     of_one_run
         How far from the mean a single run of ours may lie.
+    wrong
+        Why the published figure cannot be right, if it cannot.
     """
     if abs(mean - reported) <= max(of_one_run, TOLERANCE):
-        return "repeated"
-    return "better" if mean > reported else "worse"
+        found = "repeated"
+    else:
+        found = "better" if mean > reported else "worse"
+    return f"cannot be right: {wrong} (by the figure alone, {found})" if wrong else found
 
 
 def markdown(table: pd.DataFrame, columns: list[str]) -> str:
