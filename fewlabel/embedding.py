@@ -13,7 +13,8 @@ def build_embedding(method, image_shape, seed, **settings):
     ----------
     method : {"pixels", "pca", "patches"}
         The pixels as they are, their principal components, or `PatchEmbedding`.
-    image_shape : tuple of two ints
+    image_shape : tuple of ints
+        Height, width and optionally channels.
     seed : int
     **settings
         The method's own, as its class spells them.

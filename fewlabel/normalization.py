@@ -1,5 +1,7 @@
 """Scaling of pixel values."""
 
+import math
+
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
@@ -23,3 +25,22 @@ def normalizer(method):
         "minmax": MinMaxScaler(clip=True),
         "standard": StandardScaler(),
     }[method]
+
+
+def transform_images(transformer, images):
+    """Apply a fitted transformer of rows of pixels.
+
+    Parameters
+    ----------
+    transformer : scikit-learn transformer
+    images : ndarray of shape (n_images, ...)
+        There may be none.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_features), float32
+    """
+    rows = images.reshape(len(images), math.prod(images.shape[1:]))
+    # scikit-learn refuses to transform nothing.
+    some = rows if len(rows) else np.zeros((1, rows.shape[1]), rows.dtype)
+    return transformer.transform(some).astype(np.float32)[: len(rows)]

@@ -5,6 +5,7 @@ AISTATS 2011. No label, no network and no GPU is needed.
 """
 
 import itertools
+import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,7 +41,7 @@ def local_deviation(images, patch_shape):
 
     Parameters
     ----------
-    images : ndarray of shape (n_images, height, width), float32
+    images : ndarray of shape (n_images, height, width, n_channels), float32
     patch_shape : tuple of two ints
 
     Returns
@@ -51,6 +52,7 @@ def local_deviation(images, patch_shape):
     n_rows, n_columns = images.shape[1] - height + 1, images.shape[2] - width + 1
 
     def patch_mean(values):
+        values = values.mean(axis=3)
         values = sum(values[:, i : i + n_rows] for i in range(height))
         return sum(values[:, :, j : j + n_columns] for j in range(width)) / (height * width)
 
@@ -121,8 +123,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Parameters
     ----------
-    image_shape : tuple of two ints or None, default=None
-        Height and width in pixels of the images, whose rows of pixels are the rows of ``X``.
+    image_shape : tuple of ints or None, default=None
+        Height, width and optionally channels of the images whose pixels are the rows of ``X``.
         None takes a row as an image of one pixel's height.
     patch_size : int, default=6
         Side of a patch in pixels; cut to the image where that is smaller.
@@ -140,7 +142,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Attributes
     ----------
     patch_shape_ : tuple of two ints
-    filters_ : ndarray of shape (patch_height * patch_width + 1, n_centroids)
+    filters_ : ndarray of shape (n_channels * patch_height * patch_width + 1, n_centroids)
         Maps a raw patch and its standard deviation to its responses times that deviation:
         contrast normalization, whitening, centroids and the threshold of 1 in one matrix.
     pca_ : sklearn.decomposition.PCA
@@ -236,12 +238,12 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _check_image_shape(self, n_pixels):
         shape = (1, n_pixels) if self.image_shape is None else tuple(self.image_shape)
-        if shape[0] * shape[1] != n_pixels:
+        if math.prod(shape) != n_pixels:
             raise ValueError(f"X has {n_pixels} features, which is not image_shape {shape}.")
-        return shape
+        return shape if len(shape) == 3 else (*shape, 1)
 
     def _learn_filters(self, images, rng):
-        n_images, *image_shape = images.shape
+        n_images, *image_shape = images.shape[:3]
         self.patch_shape_ = tuple(min(self.patch_size, side) for side in image_shape)
         corners = [
             rng.randint(side - patch_side + 1, size=self.n_sampled_patches)
@@ -262,7 +264,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         patch_shape = self.patch_shape_
         n_positions = [
             side - patch_side + 1
-            for side, patch_side in zip(images.shape[1:], patch_shape, strict=True)
+            for side, patch_side in zip(images.shape[1:3], patch_shape, strict=True)
         ]
         row_edges, column_edges = (
             np.linspace(0, n, min(self.pooling_grid, n) + 1).round().astype(int)

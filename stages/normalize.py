@@ -7,15 +7,15 @@ from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write float32 images of shape (n_images, height, width) to data/normalized/."""
-    from fewlabel.normalization import normalizer
+    """Write float32 images of the shape of the raw ones to data/normalized/."""
+    from fewlabel.normalization import normalizer, transform_images
 
     train = np.load("data/raw/train_images.npy")
     test = np.load("data/raw/test_images.npy")
     scaler = normalizer(params.normalize.method).fit(train.reshape(len(train), -1))
     save_joblib("models/normalization.joblib", scaler)
     for name, images in (("train", train), ("test", test)):
-        scaled = scaler.transform(images.reshape(len(images), -1)).astype(np.float32)
+        scaled = transform_images(scaler, images)
         save_array(f"data/normalized/{name}_images.npy", scaled.reshape(images.shape))
 
 

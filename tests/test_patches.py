@@ -43,11 +43,12 @@ def test_contrast_normalize():
     assert not normalized[0].any()
 
 
+@pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("patch_shape", [(1, 1), (3, 2), (5, 7)])
-def test_local_deviation(patch_shape):
-    images = random_images(4, 5, 7)
+def test_local_deviation(patch_shape, n_channels):
+    images = random_images(4, 5, 7, n_channels)
     windows = sliding_window_view(images, patch_shape, axis=(1, 2))
-    expected = np.sqrt(windows.var(axis=(3, 4)) + 0.01)
+    expected = np.sqrt(windows.var(axis=(3, 4, 5)) + 0.01)
     np.testing.assert_allclose(local_deviation(images, patch_shape), expected, rtol=1e-4)
 
 
@@ -118,13 +119,14 @@ def whole_normalized_patches(image, patch_shape):
     height, width = patch_shape
     for row in range(image.shape[0] - height + 1):
         for column in range(image.shape[1] - width + 1):
-            patch = image[row : row + height, column : column + width].astype(float).ravel()
+            patch = image[row : row + height, column : column + width].astype(float)
+            patch = np.moveaxis(patch, 2, 0).ravel()  # channel by channel
             yield row, column, (patch - patch.mean()) / np.sqrt(patch.var() + 0.01)
 
 
 def slow_features(image, patch_shape, grid, mean, whitening, centroids):
     """Pool the responses of one image."""
-    n_rows, n_columns = np.subtract(image.shape, patch_shape) + 1
+    n_rows, n_columns = np.subtract(image.shape[:2], patch_shape) + 1
     cells = {}
     for row, column, patch in whole_normalized_patches(image, patch_shape):
         responses = np.maximum(0, centroids @ ((patch - mean) @ whitening) - 1)
@@ -149,6 +151,7 @@ def cell_of(position, n_positions, grid):
         ((8, 8), 6, 2, 0.0),
         ((5, 12), 6, 3, 0.5),
         ((6, 6), 3, 1, 0.25),
+        ((7, 8, 3), 4, 2, 0.25),
     ],
 )
 def test_embedding_equals_a_loop(
@@ -156,7 +159,7 @@ def test_embedding_equals_a_loop(
 ):
     # More components than a quarter of the features' rank, so that PCA is exact, not randomized.
     n_images, n_components = 70, 20
-    images = random_images(n_images, *image_shape)
+    images = random_images(n_images, *(image_shape if len(image_shape) == 3 else (*image_shape, 1)))
     whitening_calls = recording(monkeypatch, "zca_whitening")
     kmeans_calls = recording(monkeypatch, "spherical_kmeans")
     embedding = PatchEmbedding(
@@ -173,7 +176,7 @@ def test_embedding_equals_a_loop(
     whitened, centroids = kmeans_calls
 
     # What it learned from: normalized patches of the images, whitened.
-    patch_shape = tuple(np.minimum(image_shape, patch_size))
+    patch_shape = tuple(np.minimum(image_shape[:2], patch_size))
     assert embedding.patch_shape_ == patch_shape
     every_patch = np.array(
         [p for image in images for *_, p in whole_normalized_patches(image, patch_shape)]
