@@ -42,8 +42,14 @@ def nearest_to_centroids(clustering, X):
     Raises
     ------
     FewlabelError
-        If a cluster is empty, as happens with fewer different samples than clusters.
+        If there are fewer samples than clusters, or a cluster is empty, as happens with fewer
+        different samples than clusters.
     """
+    if len(X) < clustering.n_clusters:
+        raise FewlabelError(
+            f"label_budget is {clustering.n_clusters}, but must be at most {len(X)}: a cluster "
+            "needs an image"
+        )
     # Two threads add in one order whichever ends first; with more, sums differ in the last bit.
     with (
         threadpool_limits(2, user_api="openmp"),

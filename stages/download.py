@@ -1,9 +1,12 @@
-"""Get the data set: four arrays and the names of the classes, as published."""
+"""Get the data set, published or a user's own: four arrays and the names of the classes."""
+
+import sys
 
 import numpy as np
 
-from stages.artifacts import save_array, save_json
+from stages.artifacts import save_array, save_json, save_table
 from stages.datasets import DATASETS, Dataset, IdxDataset
+from stages.image_files import Images, hash_images, read_image_files
 from stages.params import Params, run
 from stages.sources import read_idx_dataset
 
@@ -11,18 +14,37 @@ from stages.sources import read_idx_dataset
 def main(params: Params) -> None:
     """Write the data set that `params.dataset.name` names to data/raw/.
 
-    Images are uint8 in 0..255 of shape (n_images, height, width), labels int64 of shape
-    (n_images,), class_names.json a list. Nothing is written before all arrays are there.
+    Images are uint8 in 0..255 of shape (n_images, height, width), or with 3 channels after that;
+    labels int64 of shape (n_images,), -1 where unknown; class_names.json is a list;
+    train_files.csv names each training image and the SHA-256 of its content; left_out.csv has the
+    files that could not be used, and why. Nothing is written before all arrays are there.
 
     Raises
     ------
     stages.sources.DownloadError
         If no source has the data set.
+    stages.image_files.ImageFilesError
+        If a user's own images cannot be used.
     """
-    dataset = DATASETS[params.dataset.name]
-    for name, array in read_dataset(dataset).items():
-        save_array(f"data/raw/{name}.npy", array)
-    save_json("data/raw/class_names.json", list(dataset.class_names))
+    of_folder = dict(params.dataset)
+    name, class_names = of_folder.pop("name"), of_folder["class_names"]
+    if name == "folder":
+        images = read_image_files(**of_folder)
+    else:
+        arrays = read_dataset(DATASETS[name])
+        n_images, class_names = len(arrays["train_images"]), DATASETS[name].class_names
+        images = Images(arrays, list(range(n_images)), hash_images(arrays["train_images"]), [])
+    for array_name, array in images.arrays.items():
+        save_array(f"data/raw/{array_name}.npy", array)
+    save_json("data/raw/class_names.json", list(class_names))
+    files = {"image": images.names, "sha256": images.sha256}
+    save_table("data/raw/train_files.csv", files)
+    left_out = {"file": [file for file, _ in images.problems]}
+    save_table("data/raw/left_out.csv", left_out | {"problem": [why for _, why in images.problems]})
+    if images.problems:
+        print(
+            f"{len(images.problems)} files are left out: see data/raw/left_out.csv", file=sys.stderr
+        )
 
 
 def read_dataset(dataset: Dataset) -> dict[str, np.ndarray]:

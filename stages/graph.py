@@ -7,11 +7,24 @@ from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write the normalized affinity matrix, sparse, of shape (n_images, n_images)."""
+    """Write the normalized affinity matrix, sparse, of shape (n_images, n_images).
+
+    Raises
+    ------
+    FewlabelError
+        If there are no more images than neighbors.
+    """
+    from fewlabel.errors import FewlabelError
     from fewlabel.graph import affinity_graph, nearest_neighbors
 
     embedding = np.load("data/embedded/train_embedding.npy")
-    neighbors, distances = nearest_neighbors(embedding, params.graph.n_neighbors)
+    n_neighbors = params.graph.n_neighbors
+    if n_neighbors >= len(embedding):
+        raise FewlabelError(
+            f"graph.n_neighbors is {n_neighbors}, but must be at most {len(embedding) - 1}, since "
+            f"there are {len(embedding)} training images"
+        )
+    neighbors, distances = nearest_neighbors(embedding, n_neighbors)
     save_joblib("data/graph/affinity.joblib", affinity_graph(neighbors, distances))
 
 

@@ -57,6 +57,11 @@ def test_the_first_of_equals_represents(algorithm):
     np.testing.assert_allclose(distance, 0, atol=1e-6)
 
 
+def test_more_clusters_than_samples_is_an_error():
+    with pytest.raises(FewlabelError, match="label_budget is 5, but must be at most 4"):
+        nearest_to_centroids(build("kmeans", 5), np.eye(4, dtype=np.float32))
+
+
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_empty_cluster_is_an_error(algorithm):
