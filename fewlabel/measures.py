@@ -54,7 +54,9 @@ def expected_calibration_error(labels, probabilities, n_bins=15):
 
 
 def per_class_table(labels, predicted, class_names):
-    """Precision, recall, F1 and number of images of each class, as columns."""
+    """Precision, recall, F1 and number of images of each class, as columns; empty if no image."""
+    if not len(labels):
+        return {name: [] for name in ("class", "precision", "recall", "f1", "images")}
     classes = range(len(class_names))
     scores = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     precision, recall, f1, images = scores
@@ -73,12 +75,18 @@ def propagation_metrics(labels, propagated):
     Parameters
     ----------
     labels, propagated : ndarray of shape (n_images,), int
-        True classes; propagated classes, -1 where there is none. At least one is not -1.
+        True classes, -1 where unknown; propagated classes, -1 where there is none.
+
+    Returns
+    -------
+    dict of str to number
+        Without label_accuracy where no true class of a propagated one is known.
     """
     given = propagated >= 0
+    right = (propagated == labels)[given & (labels >= 0)]
     return {
         "coverage": float(given.mean()),
-        "label_accuracy": float((propagated == labels)[given].mean()),
+        **({"label_accuracy": float(right.mean())} if len(right) else {}),
         "classes_represented": len(np.unique(propagated[given])),
     }
 
@@ -89,7 +97,7 @@ def propagation_curve(labels, classes, trust, assignment, percentiles):
     Parameters
     ----------
     labels, classes, trust, assignment : ndarray of shape (n_images,)
-        True classes, spread classes (-1 where none), trust, clusters.
+        True classes (-1 where unknown), spread classes (-1 where none), trust, clusters.
     percentiles : sequence of float
     """
     points = [
@@ -101,5 +109,5 @@ def propagation_curve(labels, classes, trust, assignment, percentiles):
     return {
         "percentile": percentiles,
         "coverage": [point["coverage"] for point in points],
-        "label_accuracy": [point["label_accuracy"] for point in points],
+        "label_accuracy": [point.get("label_accuracy", np.nan) for point in points],
     }

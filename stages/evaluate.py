@@ -9,6 +9,9 @@ from stages.params import Params, run
 def main(params: Params, arm: str, labels_path: str) -> None:
     """Write metrics/ARM.json, the confusion matrix and the per-class table of ARM.
 
+    Without test images, or without labels to train on, there is nothing to measure, and they say
+    so by being empty.
+
     Parameters
     ----------
     params
@@ -19,7 +22,7 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         The labels it was trained on.
     """
     from fewlabel.measures import classification_metrics, per_class_table
-    from stages.classifier_files import predict_probabilities
+    from stages.classifier_files import load_classifier
 
     labels = np.load("data/raw/test_labels.npy")
     class_names = load_json("data/raw/class_names.json")
@@ -27,10 +30,15 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         "pixels": np.load("data/normalized/test_images.npy"),
         "embedding": np.load("data/embedded/test_embedding.npy"),
     }
-    probabilities = predict_probabilities(f"models/{arm}", inputs, len(class_names))
-    metrics = classification_metrics(labels, probabilities)
     train_images = int((np.load(labels_path) >= 0).sum())
-    save_json(f"metrics/{arm}.json", metrics | {"train_images": train_images})
+    metrics = {"train_images": train_images}
+    if len(labels) and train_images:
+        features, predict = load_classifier(f"models/{arm}", len(class_names))
+        probabilities = predict(inputs[features])
+        metrics = classification_metrics(labels, probabilities) | metrics
+    else:
+        labels, probabilities = labels[:0], np.zeros((0, len(class_names)))
+    save_json(f"metrics/{arm}.json", metrics)
 
     names = np.array(class_names)
     predicted = probabilities.argmax(axis=1)

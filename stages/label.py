@@ -2,26 +2,77 @@
 
 import numpy as np
 
+from stages.answers import (
+    ANSWERS_FILE,
+    NO_CLASS,
+    NO_LABEL,
+    NOT_SURE,
+    AnswersError,
+    read_answers,
+    read_questions,
+)
 from stages.artifacts import load_json, save_array, write
 from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write labels of shape (n_images,), -1 where unlabeled, and a contact sheet to look at."""
+    """Write labels and which images are to get none, and a contact sheet to look at.
+
+    data/labeled/labels.npy and excluded.npy are of shape (n_images,), the first with -1 where
+    unlabeled, the second of bool.
+
+    Raises
+    ------
+    stages.answers.AnswersError
+        If people have not labeled all representatives, or labeled other images.
+    """
     from fewlabel.contact_sheet import draw_contact_sheet
     from fewlabel.labeling import oracle_labels
 
-    representatives = np.load("data/clusters/representatives.npy")
-    labels = np.load("data/raw/train_labels.npy")
-    ask = {"oracle": oracle_labels}[params.label.source]
-    answers = ask(labels, representatives, params.label.oracle_error_rate, params.seed)
-    save_array("data/labeled/labels.npy", answers)
+    error_rate, seed = params.label.oracle_error_rate, params.seed
+    assignment = np.load("data/clusters/assignment.npy")
+    if params.label.source == "human":
+        labels, excluded = _ask_people()
+    else:
+        representatives = np.load("data/clusters/representatives.npy")
+        true_labels = np.load("data/raw/train_labels.npy")
+        labels = oracle_labels(true_labels, representatives, error_rate, seed)
+        excluded = np.zeros(len(labels), bool)
+    save_array("data/labeled/labels.npy", labels)
+    save_array("data/labeled/excluded.npy", excluded)
 
-    images = np.load("data/raw/train_images.npy", mmap_mode="r")[representatives]
-    sizes = np.bincount(np.load("data/clusters/assignment.npy"))
+    labeled = np.flatnonzero(labels >= 0)
+    images = np.load("data/raw/train_images.npy", mmap_mode="r")[labeled]
+    sizes = np.bincount(assignment)[assignment[labeled]]
     names = load_json("data/raw/class_names.json")
-    figure = draw_contact_sheet(images, answers[representatives], sizes, names)
+    figure = draw_contact_sheet(images, labels[labeled], sizes, names)
     write("metrics/contact_sheet.png", figure.savefig)
+
+
+def _ask_people() -> tuple[np.ndarray, np.ndarray]:
+    from fewlabel.labeling import human_labels
+
+    questions, answers = read_questions(), read_answers()
+    questions.check(answers)
+    if left := questions.left(answers):
+        raise AnswersError(
+            f"{len(left)} of {len(questions.representatives)} images have no label yet; "
+            "run `make label`, then `dvc repro` again"
+        )
+    given = np.array([answer.label for answer in answers.values()])
+    if len(set(given) - {*NO_LABEL}) < 2:
+        raise AnswersError(
+            f"{ANSWERS_FILE} has labels of fewer than two classes, and a classifier needs two; "
+            "change some with `make label`, or raise label_budget"
+        )
+    class_of = {name: i for i, name in enumerate(questions.class_names)}
+    return human_labels(
+        questions.assignment,
+        np.array([questions.position[image] for image in answers]),
+        np.array([class_of.get(label, -1) for label in given]),
+        given == NOT_SURE,
+        given == NO_CLASS,
+    )
 
 
 if __name__ == "__main__":

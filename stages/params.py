@@ -27,7 +27,21 @@ class Settings(BaseModel):
 
 
 class DatasetSettings(Settings):
-    name: Literal[*DATASETS]
+    name: Literal[*DATASETS, "folder"]
+    path: str
+    image_size: Annotated[int, Field(ge=8, le=512)]
+    class_names: list[str]
+    test_labels: str | None
+
+    @model_validator(mode="after")
+    def _folder_has_classes(self) -> Self:
+        named = {name.strip() for name in self.class_names} - {"", "?", "!"}
+        if self.name == "folder" and not (1 < len(named) == len(self.class_names)):
+            raise ValueError(
+                f"dataset.class_names is {self.class_names}, but must be a list of two or more "
+                "different names, neither ? nor !, where dataset.name is folder"
+            )
+        return self
 
 
 class NormalizeSettings(Settings):
@@ -76,7 +90,7 @@ class ClusterSettings(Settings):
 
 
 class LabelSettings(Settings):
-    source: Literal["oracle"]
+    source: Literal["oracle", "human"]
     oracle_error_rate: Share
 
 
@@ -142,6 +156,13 @@ class Params(Settings):
 
     @model_validator(mode="after")
     def _fits_the_dataset(self) -> Self:
+        if self.dataset.name == "folder":  # read later, when it is known how many images it has
+            if self.label.source == "oracle":
+                raise ValueError(
+                    "label.source is 'oracle', but must be 'human' where dataset.name is folder: "
+                    "nothing else knows the labels"
+                )
+            return self
         dataset = DATASETS[self.dataset.name]
         n_images, (height, width) = dataset.train_images, dataset.image_shape
         limits = [

@@ -7,11 +7,16 @@ from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/selected/."""
+    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/selected/.
+
+    People are asked about representatives only, so where they label, this baseline has no label.
+    """
     from fewlabel.labeling import oracle_labels, random_subset
 
     labels = np.load("data/raw/train_labels.npy")
     chosen = random_subset(len(labels), params.label_budget, params.seed)
+    if params.label.source == "human":
+        chosen = chosen[:0]
     answers = oracle_labels(labels, chosen, params.label.oracle_error_rate, params.seed)
     save_array("data/selected/labels.npy", answers)
 

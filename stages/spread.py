@@ -8,7 +8,10 @@ from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write the class and the trust of every image, each of shape (n_images,)."""
+    """Write the class and the trust of every image, each of shape (n_images,).
+
+    Images that are to get no label have the class -1, and are trusted least.
+    """
     from fewlabel.propagation import spread_over_clusters, spread_over_graph
 
     answers = np.load("data/labeled/labels.npy")
@@ -23,6 +26,8 @@ def main(params: Params) -> None:
     else:
         distance = np.load("data/clusters/distance.npy")
         classes, trust = spread_over_clusters(assignment, distance, answers)
+    excluded = np.load("data/labeled/excluded.npy")
+    classes[excluded], trust[excluded] = -1, -np.inf
     save_array("data/spread/classes.npy", classes)
     save_array("data/spread/trust.npy", trust)
 

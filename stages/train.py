@@ -6,7 +6,7 @@ from stages.params import Params, run
 
 
 def main(params: Params, arm: str, labels_path: str) -> None:
-    """Write models/ARM/ and the learning curve of ARM.
+    """Write models/ARM/ and the learning curve of ARM; of an arm without labels, that it has none.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def main(params: Params, arm: str, labels_path: str) -> None:
 
     from fewlabel.classifiers import build_classifier
     from fewlabel.errors import FewlabelError
-    from stages.classifier_files import save_classifier
+    from stages.classifier_files import save_classifier, save_no_classifier
     from stages.learning_curve import fit_with_learning_curve
 
     labels = np.load(labels_path)
     labeled = np.flatnonzero(labels >= 0)
-    if len(np.unique(labels[labeled])) < 2:
+    if len(labeled) and len(np.unique(labels[labeled])) < 2:
         raise FewlabelError(
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
@@ -46,8 +46,12 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         X, image_shape = np.load("data/embedded/train_embedding.npy"), None
     classifier = build_classifier(model, image_shape, params.seed, **settings)
     with Live(f"metrics/{arm}/learning_curve", dvcyaml=False, save_dvc_exp=False) as live:
-        fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
-    save_classifier(f"models/{arm}", classifier, features)
+        if len(labeled):
+            fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
+            save_classifier(f"models/{arm}", classifier, features)
+        else:
+            save_no_classifier(f"models/{arm}")
+            live.next_step()
 
 
 if __name__ == "__main__":

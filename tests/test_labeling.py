@@ -1,4 +1,4 @@
-"""The random subset, and the oracle that answers for a person."""
+"""Who is asked about which images, and what becomes of the answers."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewlabel.errors import FewlabelError
-from fewlabel.labeling import oracle_labels, random_subset
+from fewlabel.labeling import human_labels, oracle_labels, random_subset, still_to_ask
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -102,3 +102,43 @@ def test_one_class_leaves_no_wrong_answer():
     with pytest.raises(FewlabelError, match="at least two classes"):
         oracle_labels(labels, np.arange(5), 0.1, seed=0)
     np.testing.assert_array_equal(oracle_labels(labels, np.arange(5), 0.0, seed=0), labels)
+
+
+clusterings = st.integers(1, 6).flatmap(
+    lambda k: st.lists(st.integers(0, k - 1), min_size=k, max_size=40).map(
+        lambda extra: np.array([*range(k), *extra])
+    )
+)
+
+
+@given(clusterings, st.data())
+def test_still_to_ask_equals_a_loop(assignment, data):
+    n_clusters = assignment.max() + 1
+    representatives = np.arange(n_clusters)
+    asked = data.draw(st.lists(st.integers(0, len(assignment) - 1), unique=True))
+    silent = [c for c in range(n_clusters) if c not in {assignment[i] for i in asked}]
+    largest = sorted(silent, key=lambda c: -(assignment == c).sum())
+    left = max(n_clusters - len(asked), 0)
+    found = still_to_ask(assignment, representatives, np.array(asked, int))
+    assert found.tolist() == largest[:left]
+
+
+@given(clusterings, st.data())
+def test_human_labels_equal_a_loop(assignment, data):
+    n_images = len(assignment)
+    answered = data.draw(st.lists(st.integers(0, n_images - 1), unique=True))
+    answers = [data.draw(st.sampled_from([0, 1, 2, "?", "!"])) for _ in answered]
+    labels, excluded = human_labels(
+        assignment,
+        np.array(answered, int),
+        np.array([a if isinstance(a, int) else -1 for a in answers], int),
+        np.array([a == "?" for a in answers], bool),
+        np.array([a == "!" for a in answers], bool),
+    )
+    answer_of = dict(zip(answered, answers, strict=True))
+    for i in range(n_images):
+        known = isinstance(answer_of.get(i), int)
+        assert labels[i] == (answer_of[i] if known else -1)
+        of_cluster = [a for j, a in answer_of.items() if assignment[j] == assignment[i]]
+        unsure = "?" in of_cluster and not any(isinstance(a, int) for a in of_cluster)
+        assert excluded[i] == (unsure or answer_of.get(i) == "!")

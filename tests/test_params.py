@@ -26,6 +26,7 @@ UP = math.nextafter
 INTEGERS = {
     "seed": (0, 4294967295),
     "label_budget": (1, 60_000),
+    "dataset.image_size": (8, 512),
     "embed.pca.n_components": (1, INFINITY),
     "embed.patches.patch_size": (1, INFINITY),
     "embed.patches.n_centroids": (1, INFINITY),
@@ -61,16 +62,24 @@ FLOATS = {
 }
 BOOLEANS = ["train.cnn.augment"]
 CHOICES = {
-    "dataset.name": ["fashion_mnist", "mnist", "digits"],
+    "dataset.name": ["fashion_mnist", "mnist", "digits", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["pixels", "pca", "patches"],
     "cluster.algorithm": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
-    "label.source": ["oracle"],
+    "label.source": ["oracle", "human"],
     "propagate.method": ["cluster", "graph"],
     "train.model": ["logistic_regression", "mlp", "small_cnn", "cnn"],
     "train.logistic_regression.features": ["pixels", "embedding"],
     "train.mlp.features": ["pixels", "embedding"],
+}
+OF_A_FOLDER = ["dataset.path", "dataset.class_names", "dataset.test_labels"]
+FOLDER = {
+    "dataset.name": "folder",
+    "dataset.path": "data/images/photos",
+    "dataset.class_names": ["cat", "dog"],
+    "dataset.test_labels": "labels.csv",
+    "label.source": "human",
 }
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 NEVER_A_NUMBER = st.one_of(
@@ -147,7 +156,7 @@ def test_the_repositorys_settings_are_valid_and_all_of_them_are_tested_here():
     leaves = dict(walk(VALUES))
     assert params.model_dump() == VALUES
     empty = {key for key, value in leaves.items() if value == {}}
-    assert set(leaves) - empty == {*INTEGERS, *FLOATS, *BOOLEANS, *CHOICES}
+    assert set(leaves) - empty == {*INTEGERS, *FLOATS, *BOOLEANS, *CHOICES, *OF_A_FOLDER}
 
 
 def test_every_setting_is_explained():
@@ -222,7 +231,30 @@ def test_choices(read, key, wrong):
     ("key", "choice"), [(key, choice) for key in CHOICES for choice in CHOICES[key]]
 )
 def test_every_choice_is_accepted(read, key, choice):
-    assert setting(read(changed(**{key: choice})), key) == choice
+    others = FOLDER if choice == "folder" else {}
+    assert setting(read(changed(**others | {key: choice})), key) == choice
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"dataset.class_names": []}, "dataset.class_names is [], but must be a list of two"),
+        ({"dataset.class_names": ["cat", "cat "]}, "two or more different names"),
+        ({"dataset.class_names": "cat"}, "dataset.class_names is 'cat', but must be a valid list"),
+        ({"dataset.class_names": [1, 2]}, "dataset.class_names.0 is 1, but must be a valid string"),
+        ({"dataset.class_names": ["cat", "?"]}, "neither ? nor !"),
+        ({"dataset.path": None}, "dataset.path is None, but must be a valid string"),
+        ({"dataset.test_labels": 1}, "dataset.test_labels is 1, but must be a valid string"),
+        ({"label.source": "oracle"}, "label.source is 'oracle', but must be 'human'"),
+    ],
+)
+def test_wrong_settings_of_a_folder(read, wrong, words):
+    assert words in refusal(read, changed(**FOLDER | wrong))
+
+
+def test_how_many_images_a_folder_has_is_not_known_yet(read):
+    params = read(changed(**FOLDER | {"label_budget": 10**6, "dataset.test_labels": None}))
+    assert params.dataset.test_labels is None
 
 
 def test_a_number_as_dvc_writes_it_is_a_number(read):
