@@ -1,0 +1,55 @@
+"""Take the README's pictures of the labeling page: `python -m docs.screenshots`.
+
+Labels the first images of the clusters in this checkout with a browser, in a temporary file.
+"""
+
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import waitress
+from playwright.sync_api import sync_playwright
+
+from labeling.app import create_app
+from labeling.images import png_reader
+from labeling.session import LabelingSession
+from stages.answers import read_questions
+from stages.params import read_params
+
+N_LABELED = 30
+VIEWS = {"desktop": {"width": 1100, "height": 800}, "phone": {"width": 390, "height": 844}}
+
+
+def main() -> None:
+    """Write docs/labeling_DEVICE.png."""
+    questions = read_questions()
+    truth = np.load("data/raw/train_labels.npy")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        session = LabelingSession(
+            questions, np.load("data/clusters/distance.npy"), Path(folder, "labels.csv")
+        )
+        for _ in range(N_LABELED):
+            position = session.state("")["question"]["position"]
+            session.answer(position, questions.class_names[truth[position]], None)
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        app = create_app(session, png_reader(read_params().dataset, questions.names), "t", port)
+        server = waitress.create_server(app, sockets=[listener])
+        threading.Thread(target=server.run, daemon=True).start()
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for device, viewport in VIEWS.items():
+            page = browser.new_page(viewport=viewport)
+            page.goto(f"http://127.0.0.1:{port}/?token=t")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=f"docs/labeling_{device}.png")
+        browser.close()
+        server.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How people label representatives: on a page in a browser, or with other tools."""

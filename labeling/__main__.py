@@ -1,0 +1,83 @@
+"""Label representatives in a browser: `python -m labeling`."""
+
+import html
+import logging
+import secrets
+import signal
+import socket
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+
+import numpy as np
+
+from labeling.app import create_app
+from labeling.images import png_reader
+from labeling.session import LabelingSession
+from stages.answers import ANSWERS_FILE, read_questions, track_answers
+from stages.params import Params, run
+
+PORT = 8642
+
+
+def main(params: Params) -> None:
+    """Serve the page until it is stopped; then have DVC track the answers."""
+    import waitress
+
+    questions = read_questions()
+    session = LabelingSession(questions, np.load("data/clusters/distance.npy"))
+    listener = _listen()
+    port = listener.getsockname()[1]
+    token = secrets.token_urlsafe(24)
+    app = create_app(session, png_reader(params.dataset, questions.names), token, port)
+    # It reports each image of the page that waits for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    server = waitress.create_server(app, sockets=[listener], threads=8)
+    url = f"http://127.0.0.1:{port}/?token={token}"
+    print(
+        f"Label at {url}\n{session.n_left()} of {len(questions.representatives)} images are left "
+        "to label; every answer is saved at once. Stop with Ctrl-C.",
+        flush=True,
+    )
+    if params.label.source != "human":
+        print("label.source in params.yaml is not human, so the pipeline will not use them.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory() as folder:
+        # A browser that runs in a terminal does not return, and the server has to answer it.
+        threading.Thread(target=_open, args=(Path(folder, "page.html"), url), daemon=True).start()
+        try:
+            server.run()
+        finally:
+            server.close()
+    if Path(ANSWERS_FILE).exists():
+        track_answers()
+        left = session.n_left()
+        print(
+            f"{left} images are left to label; `make label` goes on."
+            if left
+            else "All images are labeled: `dvc repro` goes on."
+        )
+
+
+def _open(file: Path, url: str) -> None:
+    """Open the page by way of a private file, since every user sees a command line's token."""
+    file.write_text(
+        f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">', encoding="utf-8"
+    )
+    webbrowser.open(file.as_uri())
+
+
+def _listen() -> socket.socket:
+    """Bind the usual port on loopback, or any that is free if another page has it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", PORT))
+    except OSError:
+        listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+if __name__ == "__main__":
+    run(main)

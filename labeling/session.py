@@ -1,0 +1,128 @@
+"""Which image to ask about next, and what becomes of an answer."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from stages.answers import (
+    ANSWERS_FILE,
+    NO_LABEL,
+    Answer,
+    ConflictError,
+    Questions,
+    now,
+    read_answers,
+    save_answers,
+)
+
+N_MEMBERS = 6
+"""Nearest images of a cluster that are shown, and as many of the farthest."""
+LEASE_SECONDS = 60
+
+
+class LabelingSession:
+    """What several people, each in a tab, are asked and answer.
+
+    Parameters
+    ----------
+    questions : Questions
+    distance : ndarray of shape (n_images,)
+        To the centroid of the image's cluster.
+    path : str or Path, default=ANSWERS_FILE
+        Where answers are kept.
+
+    Raises
+    ------
+    stages.answers.AnswersError
+        If the answers there are of other images.
+    """
+
+    def __init__(self, questions: Questions, distance: np.ndarray, path: str | Path = ANSWERS_FILE):
+        self.questions = questions
+        self._distance = distance
+        self._path = path
+        self._lock = threading.Lock()
+        self._asked = {}  # image -> tab that was shown it, and when
+        self.n_left()
+
+    def n_left(self) -> int:
+        """Return how many images are left to label."""
+        return len(self.questions.left(self._answers()))
+
+    def _answers(self):
+        answers = read_answers(self._path)
+        self.questions.check(answers, self._path)
+        return answers
+
+    def state(self, tab: str) -> dict:
+        """Everything that the page shows to one tab: progress, the next image, and all answers."""
+        questions, answers = self.questions, self._answers()
+        left = questions.left(answers)
+        upcoming = self._reserve(left, tab)
+        return {
+            "classes": questions.class_names,
+            "left": len(left),
+            "budget": len(questions.representatives),
+            "question": self.question(upcoming[0]) if upcoming else None,
+            "upcoming": upcoming[1:3],
+            "answers": [
+                {"position": questions.position[a.image], "label": a.label, "seen": a.labeled_at}
+                for a in answers.values()
+            ],
+        }
+
+    def question(self, position: int) -> dict:
+        """One image, and who it stands for: the nearest and farthest of its cluster."""
+        cluster = np.flatnonzero(self.questions.assignment == self.questions.assignment[position])
+        others = cluster[cluster != position]
+        others = others[np.argsort(self._distance[others], kind="stable")].tolist()
+        return {
+            "position": position,
+            "name": self.questions.names[position],
+            "cluster_size": len(cluster),
+            "nearest": others[:N_MEMBERS],
+            "farthest": others[N_MEMBERS:][-N_MEMBERS:],
+        }
+
+    def answer(self, position: int, label: str | None, seen: str | None) -> None:
+        """Save an answer; it is on disk when this returns.
+
+        Parameters
+        ----------
+        position
+            Of the image.
+        label
+            Name of a class, `NOT_SURE` or `NO_CLASS`; None takes the answer back.
+        seen
+            Time of the answer that is replaced, None where there was none.
+
+        Raises
+        ------
+        ValueError
+            If there is no such image or label.
+        ConflictError
+            If the image has another answer than the one that was seen.
+        """
+        questions = self.questions
+        if not isinstance(position, int) or not 0 <= position < len(questions.names):
+            raise ValueError(f"there is no image {position!r}")
+        if label not in (*questions.class_names, *NO_LABEL, None):
+            raise ValueError(f"{label!r} is no class")
+        image = questions.names[position]
+        before = self._answers().get(image)
+        if (before and before.labeled_at) != seen:
+            raise ConflictError(before)
+        after = label and Answer(image, questions.sha256[position], label, now())
+        save_answers([(before, after)], self._path)
+
+    def _reserve(self, left, tab):
+        """Put what no other tab shows first, and keep that for this one."""
+        with self._lock:
+            recent = time.monotonic() - LEASE_SECONDS
+            elsewhere = {i for i, (by, at) in self._asked.items() if by != tab and at > recent}
+            upcoming = sorted(left, key=lambda i: i in elsewhere)
+            if upcoming:
+                self._asked[upcoming[0]] = tab, time.monotonic()
+            return upcoming

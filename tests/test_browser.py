@@ -1,0 +1,168 @@
+"""A person labels digits in a real browser, and the pipeline goes on with the labels."""
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.browser
+
+N_LABELS = 20
+
+
+@contextmanager
+def served(project):
+    """Serve the page; yield its address and its process."""
+    command = [sys.executable, "-u", "-m", "labeling"]
+    environment = project.environment | {"BROWSER": "true"}
+    process = subprocess.Popen(
+        command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield re.search(r"http\S+", process.stdout.readline())[0], process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"]  # as root, Chromium starts with no other
+        path = shutil.which("chromium")  # else Playwright's own
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        page = browser.new_context().new_page()
+        problems = []
+        page.on("pageerror", lambda error: problems.append(error))
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        yield page
+        browser.close()
+    assert problems == []
+    assert all(re.match(r"http://127\.0\.0\.1:\d+/|data:", url) for url in requests), requests
+
+
+@pytest.fixture
+def unlabeled(project):
+    project.set({"label.source": "human", "label_budget": N_LABELS})
+    message = project.run("dvc", "repro", fails=True).stderr
+    assert f"{N_LABELS} of {N_LABELS} images have no label yet; run `make label`" in message
+    return project
+
+
+def shown(page):
+    """Position of the image that the page asks about."""
+    return int(page.get_attribute("#image", "src").removeprefix("/image/"))
+
+
+def wait_for_image(page):
+    page.wait_for_function("document.getElementById('image').naturalWidth > 0")
+
+
+def press(page, key, *, n_left):
+    wait_for_image(page)
+    page.keyboard.press(key)
+    page.wait_for_function(
+        "text => document.getElementById('progress').textContent.endsWith(text)",
+        arg=f", {n_left} left",
+    )
+
+
+def labels_of(project):
+    return pd.read_csv(project.folder / "data/labels/labels.csv", dtype={"label": str})
+
+
+def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
+    truth = np.load(unlabeled.folder / "data/raw/train_labels.npy")
+    expected = {}
+
+    def label(n_left):
+        position = shown(page)
+        expected[position] = str(truth[position])
+        press(page, expected[position], n_left=n_left)
+
+    with served(unlabeled) as (address, process):
+        page.goto(address)
+        page.wait_for_selector("#image[src]")
+        for n_left in range(N_LABELS - 1, 11, -1):
+            label(n_left)
+        undone = shown(page)
+        press(page, str(9 - truth[undone]), n_left=11)  # a slip
+        press(page, "Backspace", n_left=12)
+        assert shown(page) == undone
+        label(11)
+        expected[shown(page)] = "?"
+        press(page, "Space", n_left=10)
+        wait_for_image(page)
+        process.kill()
+        process.wait()
+        page.keyboard.press("1")
+        page.wait_for_selector("text=The server does not answer")
+    assert len(labels_of(unlabeled)) == 10
+    with served(unlabeled) as (address, process):
+        page.goto(address)
+        for n_left in range(9, -1, -1):
+            page.wait_for_selector("#image[src]")
+            label(n_left)
+        page.wait_for_selector("text=All are answered")
+        assert page.locator("#grid button").count() == N_LABELS
+        process.terminate()
+        assert "`dvc repro` goes on" in process.stdout.read()
+
+    given = labels_of(unlabeled)
+    assert dict(zip(given["image"].astype(int), given["label"], strict=True)) == expected
+    hashes = pd.read_csv(unlabeled.folder / "data/raw/train_files.csv").set_index("image")["sha256"]
+    assert (hashes[given["image"]].to_numpy() == given["sha256"]).all()
+    assert (unlabeled.folder / "data/labels/labels.csv.dvc").is_file()  # DVC tracks it
+
+    unlabeled.repro()
+    propagated = np.load(unlabeled.folder / "data/propagated/labels.npy")
+    assignment = np.load(unlabeled.folder / "data/clusters/assignment.npy")
+    (skipped,) = [position for position, label in expected.items() if label == "?"]
+    assert (propagated[assignment == assignment[skipped]] == -1).all()
+    assert (propagated >= 0).mean() > 0.5
+    assert '"accuracy"' in (unlabeled.folder / "metrics/propagated.json").read_text()
+    assert unlabeled.repro() == []
+
+
+def test_labels_are_changed_in_the_review_and_by_mouse(unlabeled, page):
+    with served(unlabeled) as (address, _):
+        page.set_viewport_size({"width": 390, "height": 844})  # a phone
+        page.goto(address)
+        page.wait_for_selector("#image[src]")
+        first = shown(page)
+        wait_for_image(page)
+        page.click("#classes button >> nth=3")
+        page.wait_for_selector("text=19 left")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.click("#to-review")
+        page.click("#grid button")
+        page.wait_for_selector("#classes button.chosen")
+        wait_for_image(page)
+        page.click("#no-class")
+        page.wait_for_selector("#grid .unusual")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#label:not([hidden])")
+    (given,) = labels_of(unlabeled).itertuples()
+    assert (int(given.image), given.label) == (first, "!")
+
+
+def test_two_tabs_do_not_overwrite_each_other(unlabeled, page):
+    with served(unlabeled) as (address, _):
+        page.goto(address)
+        page.wait_for_selector("#image[src]")
+        other = page.context.new_page()
+        other.goto(address)
+        other.wait_for_selector("#image[src]")
+        mine, theirs = shown(page), shown(other)
+        assert mine != theirs
+        press(page, "1", n_left=19)
+        press(other, "2", n_left=18)
+    assert dict(labels_of(unlabeled)[["image", "label"]].to_numpy()) == {mine: "1", theirs: "2"}
