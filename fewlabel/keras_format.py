@@ -24,17 +24,31 @@ def canonical_keras(content):
     bytes
         A .keras file that loads as the same model.
     """
-    canonical = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as source,
-        zipfile.ZipFile(canonical, "w", zipfile.ZIP_STORED) as target,
-    ):
-        for name in sorted(source.namelist()):
-            entry = source.read(name)
-            if name.endswith(".json"):
-                entry = json.dumps(_canonical_json(json.loads(entry), {}), sort_keys=True).encode()
-            target.writestr(zipfile.ZipInfo(name, _DATE), entry)
-    return canonical.getvalue()
+    with zipfile.ZipFile(io.BytesIO(content)) as source:
+        entries = {name: source.read(name) for name in source.namelist()}
+    for name, entry in entries.items():
+        if name.endswith(".json"):
+            canonical = _canonical_json(json.loads(entry), {})
+            entries[name] = json.dumps(canonical, sort_keys=True).encode()
+    return canonical_zip(entries)
+
+
+def canonical_zip(entries):
+    """Make a zip that is the same bytes for the same entries, uncompressed.
+
+    Parameters
+    ----------
+    entries : dict of str to bytes
+
+    Returns
+    -------
+    bytes
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as target:
+        for name in sorted(entries):
+            target.writestr(zipfile.ZipInfo(name, _DATE), entries[name])
+    return content.getvalue()
 
 
 def _canonical_json(value, numbers):

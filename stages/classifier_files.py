@@ -1,5 +1,6 @@
 """A trained classifier as files: model.keras or model.joblib, and classifier.json about it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,40 +31,52 @@ def save_classifier(folder: str, classifier, features: str) -> None:
     save_json(f"{folder}/classifier.json", about)
 
 
+def save_no_classifier(folder: str) -> None:
+    """Write that nothing was trained, since there was no label."""
+    save_json(f"{folder}/classifier.json", {"file": None, "features": "pixels", "classes": []})
+
+
 def _save_keras(model, path: Path) -> None:
     model.save(path)
     path.write_bytes(canonical_keras(path.read_bytes()))
 
 
-def predict_probabilities(folder: str, inputs: dict[str, np.ndarray], n_classes: int) -> np.ndarray:
-    """Load a classifier and predict.
+def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
+    """Load a classifier.
 
     Parameters
     ----------
     folder
         Where `save_classifier` wrote.
-    inputs
-        "pixels", of shape (n_images, height, width), and "embedding", of shape
-        (n_images, n_features).
     n_classes
         Of the data set; a class that no label was of has probability 0.
 
     Returns
     -------
-    ndarray of shape (n_images, n_classes)
+    features : str
+        What it reads: "pixels", of shape (n_images, height, width), or "embedding", of shape
+        (n_images, n_features).
+    predict : callable
+        From these to probabilities of shape (n_images, n_classes).
     """
     about = load_json(f"{folder}/classifier.json")
-    X = inputs[about["features"]]
     path = f"{folder}/{about['file']}"
     if path.endswith(".keras"):
         from fewlabel import networks
 
-        model = networks.import_keras().models.load_model(path)
-        predicted = networks.predict(model, X)
+        model = networks.import_keras().models.load_model(path, compile=False, safe_mode=True)
     else:
         import joblib
 
-        predicted = joblib.load(path).predict_proba(X.reshape(len(X), -1))
-    probabilities = np.zeros((len(X), n_classes), np.float32)
-    probabilities[:, about["classes"]] = predicted
-    return probabilities
+        model = joblib.load(path)
+
+    def predict(X):
+        probabilities = np.zeros((len(X), n_classes), np.float32)
+        probabilities[:, about["classes"]] = (
+            networks.predict(model, X)
+            if path.endswith(".keras")
+            else model.predict_proba(X.reshape(len(X), -1))
+        )
+        return probabilities
+
+    return about["features"], predict

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel.networks import NetworkClassifier
-from stages.classifier_files import predict_probabilities, save_classifier
+from stages.classifier_files import load_classifier, save_classifier
 
 N_CLASSES = 5
 
@@ -25,7 +25,9 @@ def fitted(classifier, images):
 
 def assert_predicts_as(folder, inputs, features, classifier):
     X = inputs[features].reshape(40, -1)
-    predicted = predict_probabilities(folder, inputs, N_CLASSES)
+    read, predict = load_classifier(folder, N_CLASSES)
+    assert read == features
+    predicted = predict(inputs[features])
     assert predicted.shape == (40, N_CLASSES)
     np.testing.assert_allclose(predicted[:, [0, 3]], classifier.predict_proba(X), atol=1e-6)
     # Classes that it was not taught.

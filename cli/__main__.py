@@ -1,0 +1,73 @@
+"""The command `fewlabel`: use a trained model, and exchange labels with other tools."""
+
+import argparse
+
+from fewlabel.errors import fail_in_one_line
+
+FORMATS = ("table", "csv", "json")
+
+
+def main() -> None:
+    """Run the command that the command line names."""
+    parser = argparse.ArgumentParser(prog="fewlabel", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="classify images")
+    predict.add_argument("model", help="models/classifier.zip")
+    predict.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a file, a folder, or - for paths on stdin"
+    )
+    predict.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+    predict.set_defaults(run=_predict)
+
+    export = commands.add_parser(
+        "export-tasks", help="write the images that are left to label as Label Studio tasks"
+    )
+    export.add_argument("folder", help="where tasks.json and interface.xml go")
+    export.set_defaults(run=_export)
+
+    read = commands.add_parser("import-labels", help="add labels from Label Studio's JSON or a CSV")
+    read.add_argument("file", help="a CSV with the columns image and label, or a JSON export")
+    read.set_defaults(run=_import)
+
+    arguments = parser.parse_args()
+    with fail_in_one_line():
+        arguments.run(arguments)
+
+
+def _predict(arguments):
+    from cli.predict import predict
+
+    predict(arguments.model, arguments.images, arguments.format)
+
+
+def _export(arguments):
+    from labeling.exchange import label_studio_interface, label_studio_tasks
+    from labeling.images import png_reader
+    from stages.answers import read_questions
+    from stages.artifacts import save_json, write
+    from stages.params import read_params
+
+    questions = read_questions()
+    read_image = png_reader(read_params().dataset, questions.names)
+    tasks = label_studio_tasks(questions, read_image)
+    interface = label_studio_interface(questions.class_names)
+    save_json(f"{arguments.folder}/tasks.json", tasks)
+    write(
+        f"{arguments.folder}/interface.xml",
+        lambda path: path.write_text(interface, encoding="utf-8"),
+    )
+    print(f"{len(tasks)} tasks are in {arguments.folder}/tasks.json")
+
+
+def _import(arguments):
+    from labeling.exchange import import_labels
+    from stages.answers import read_questions, track_answers
+
+    n_new = import_labels(arguments.file, read_questions())
+    track_answers()
+    print(f"{n_new} labels are new")
+
+
+if __name__ == "__main__":
+    main()

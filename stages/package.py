@@ -1,0 +1,77 @@
+"""Put the classifier of propagated labels into one file, with a model card."""
+
+import numpy as np
+
+from stages.artifacts import load_json, write
+from stages.params import Params, run
+
+ARM = "propagated"
+
+
+def main(params: Params) -> None:
+    """Write models/classifier.zip, and its model card beside it."""
+    from stages.portable import save_portable
+
+    about = {
+        "class_names": load_json("data/raw/class_names.json"),
+        "image_shape": np.load("data/raw/test_images.npy", mmap_mode="r").shape[1:],
+    }
+    card = _card(params, about)
+    write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
+    write("models/classifier.zip", lambda path: save_portable(path, f"models/{ARM}", about, card))
+
+
+def _card(params, about):
+    classifier = load_json(f"models/{ARM}/classifier.json")
+    labels = np.load("data/labeled/labels.npy")
+    n_labels = int((labels >= 0).sum())
+    metrics = load_json(f"metrics/{ARM}.json")
+    of_labels = load_json("metrics/propagation.json")
+    height, width, *channels = about["image_shape"]
+    measured = [f"| {name} | {value:.4g} |" for name, value in (metrics | of_labels).items()]
+    counts = np.bincount(labels[labels >= 0], minlength=len(about["class_names"]))
+    classes = ", ".join(
+        f"{name} ({count})" for name, count in zip(about["class_names"], counts, strict=True)
+    )
+    trained = [about["class_names"][i] for i in classifier["classes"]]
+    missing = [name for name in about["class_names"] if name not in trained]
+    lines = [
+        "# Model card: an image classifier taught by few labels",
+        "",
+        f"- **Data**: {params.dataset.name}, {len(labels):,} training images of {height} x {width} "
+        f"pixels, {'color' if channels else 'gray'}.",
+        f"- **Labels**: {n_labels} of a budget of {params.label_budget}, by {params.label.source}: "
+        f"{classes}.",
+        f"- **Settings**: embedding {params.embed.method}; propagation over "
+        f"{params.propagate.method}, percentile {params.propagate.percentile:g}; model "
+        f"{params.train.model} on {classifier['features']}; seed {params.seed}.",
+        "",
+        "| measure | |",
+        "| --- | ---: |",
+        *measured,
+        "",
+        _measured_on("accuracy" in metrics),
+        "",
+        "## Limits",
+        "",
+        "- It knows these classes only, and gives one of them to any image.",
+        *([f"- No label was of {', '.join(missing)}: it never predicts that."] if missing else []),
+        "- It was taught by propagated labels, some of which are wrong; rare classes suffer most.",
+        "- Images unlike those it was trained on, in subject, background or framing, are not "
+        "covered by the figures above.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _measured_on(has_tests):
+    if not has_tests:
+        return "Nobody gave labels to test with, so how good it is, is not known."
+    return (
+        "Accuracy, F1 and expected_calibration_error (of its probabilities) are of the test "
+        "images, which nothing was trained on; coverage and label accuracy of the propagated "
+        "labels of training images."
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,117 @@
+"""A trained classifier in one file, with all that it needs to classify new images.
+
+A zip of what `stages.classifier_files` writes, normalization.joblib, embedding.joblib, about.json
+and README.md, the model card.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from fewlabel.errors import FewlabelError
+from fewlabel.normalization import transform_images
+from stages.classifier_files import load_classifier
+
+PARTS = ("normalization", "embedding")
+LOCK = Path(__file__).resolve().parents[1] / "dvc.lock"
+
+
+class ModelFileError(FewlabelError):
+    """A file is no such classifier, or nothing vouches for it."""
+
+
+def save_portable(path: Path, classifier: str, about: dict[str, Any], card: str) -> None:
+    """Write a classifier as one file, the same bytes for the same content.
+
+    Parameters
+    ----------
+    path
+        Where it goes.
+    classifier
+        Folder of a trained classifier.
+    about
+        `image_shape` and `class_names`.
+    card
+        The model card, Markdown.
+    """
+    from fewlabel.keras_format import canonical_zip
+
+    entries = {file.name: file.read_bytes() for file in Path(classifier).iterdir()}
+    entries |= {f"{part}.joblib": Path(f"models/{part}.joblib").read_bytes() for part in PARTS}
+    entries |= {"about.json": json.dumps(about, indent=2).encode(), "README.md": card.encode()}
+    path.write_bytes(canonical_zip(entries))
+
+
+class PortableClassifier:
+    """A classifier from a file that this project's dvc.lock names.
+
+    Loading what joblib wrote runs code from the file, so no other file is loaded.
+
+    Parameters
+    ----------
+    path : str
+        Where `save_portable` wrote.
+
+    Attributes
+    ----------
+    class_names : list of str
+    image_shape : tuple of ints
+        Height, width and, for colored images, 3.
+
+    Raises
+    ------
+    ModelFileError
+        If it cannot be read, or its MD5 is not in dvc.lock.
+    """
+
+    def __init__(self, path: str):
+        import joblib
+
+        with zipfile.ZipFile(io.BytesIO(_trusted_content(path))) as archive:
+            about = json.loads(archive.read("about.json"))
+            self.class_names = about["class_names"]
+            self.image_shape = tuple(about["image_shape"])
+            with TemporaryDirectory() as folder:
+                archive.extractall(folder)
+                features, self._predict = load_classifier(folder, len(self.class_names))
+                parts = PARTS[: 1 if features == "pixels" else 2]
+                self._transformers = [joblib.load(f"{folder}/{part}.joblib") for part in parts]
+
+    def predict_proba(self, images: np.ndarray) -> np.ndarray:
+        """Class probabilities of images.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, *image_shape), uint8
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_classes)
+            Columns as in `class_names`; a class that no label was of has probability 0.
+        """
+        rows = images
+        for transformer in self._transformers:
+            rows = transform_images(transformer, rows)
+        return self._predict(rows)
+
+
+def _trusted_content(path: str) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+        stages = YAML(typ="safe").load(LOCK)["stages"].values()
+    except (OSError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} and {LOCK} must both be there: {error}") from error
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if digest not in {out.get("md5") for stage in stages for out in stage.get("outs", [])}:
+        raise ModelFileError(
+            f"{path} could run any code when loaded, and its MD5 {digest} is not in {LOCK}, so "
+            "this project did not make it; `dvc pull` or `git checkout` brings models that it made"
+        )
+    return content
