@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-network lint bench seeds study readme dag lock clean
+.PHONY: help setup repro label test test-browser test-network lint bench seeds demo-own-images study readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,7 @@ $(INSTALLED): $(LOCK)
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	python -m pip install --require-hashes --requirement $(LOCK)
+	python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(INSTALLED) ## Make .venv with the pinned packages.
@@ -29,8 +30,18 @@ repro: $(INSTALLED) ## Run the pipeline; print what each arm is worth.
 	@dvc metrics show $(ARMS:%=metrics/%.json)
 	@dvc metrics show metrics/propagation.json
 
+label: $(INSTALLED) ## Label representatives in a browser; run again, it goes on where it was stopped.
+	dvc repro dvc.yaml:cluster
+	python -m labeling
+
 test: $(INSTALLED) ## Run the tests that need no network.
-	python -m pytest -n 2 -m "not network"
+	python -m pytest -n 2 -m "not network and not browser"
+
+test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, which is installed if it is missing.
+	@command -v chromium >/dev/null \
+	  || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+	  || python -m playwright install --with-deps chromium
+	python -m pytest -m browser
 
 test-network: $(INSTALLED) ## Run the tests on the real data sets.
 	python -m pytest -m network
@@ -44,6 +55,9 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored; 
 
 seeds: $(INSTALLED) ## Repeat the README's settings with five seeds each (over half an hour).
 	python -m benchmarks.seeds
+
+demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
+	python -m benchmarks.own_images
 
 study: $(INSTALLED) ## Repeat every published method beside ours (hours; it goes on where it was stopped).
 	dvc repro study/dvc.yaml

@@ -20,8 +20,15 @@ STAGES = (
     "evaluate_propagation",
     "train",
     "evaluate",
+    "package",
 )
-AFTER_PERCENTILE = ["propagate", "evaluate_propagation", "train@propagated", "evaluate@propagated"]
+AFTER_PERCENTILE = [
+    "propagate",
+    "evaluate_propagation",
+    "train@propagated",
+    "evaluate@propagated",
+    "package",
+]
 
 
 def coverage(project):
