@@ -38,40 +38,58 @@ BY_LABELS = {
 }
 # A row for each percentile, which have a figure of their own; and what each piece of ours adds.
 NOT_BY_LABELS = r"partial propagation, (20|30|50|75) %, dense network|ours, (?!representatives)"
-_TICKS = (0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+_TICKS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99)
+_FAILED = 0.5
+# Ratio of the positions of two methods with as many labels, which else would hide each other.
+_DODGE = 1.006
 
 
 def draw_by_labels(results: pd.DataFrame) -> Figure:
-    """Accuracy against labels on a panel a data set, with 95 % intervals; published as crosses.
+    """Accuracy against labels, with 95 % intervals, and published figures as crosses.
 
-    On a logit scale, which shows both what fails and differences near the top.
+    A column a data set: above, on a logit scale, what is right more often than not; below, what is
+    not. Methods with as many labels stand side by side.
     """
     datasets = list(dict.fromkeys(results["dataset"]))
-    figure = Figure(figsize=(6.6 * max(len(datasets), 2), 8.6), dpi=100, layout="constrained")
-    axes = figure.subplots(1, len(datasets), squeeze=False)[0]
+    figure = Figure(figsize=(6.8 * max(len(datasets), 2), 9.6), dpi=100, layout="constrained")
+    axes = figure.subplots(2, len(datasets), sharex="col", squeeze=False, height_ratios=[6, 1])
     handles = {}
-    for axis, dataset in zip(axes, datasets, strict=True):
-        for method, (color, name) in BY_LABELS.items():
-            rows = results[(results["dataset"] == dataset) & (results["method"] == method)]
-            rows = rows.sort_values("labels")
-            if rows.empty:
-                continue
-            half = (rows["interval_high"] - rows["interval_low"]) / 2
-            handles[name] = axis.errorbar(
-                rows["labels"], rows["accuracy"], half,
-                color=color, marker="o", markersize=4, capsize=3, linewidth=1.5,
-            )  # fmt: skip
-            axis.plot(rows["labels"], rows["reported"], "x", color=color, markersize=8, mew=2)
-        handles["as published"] = axis.plot([], [], "x", color="0.3", markersize=8, mew=2)[0]
-        axis.set_yscale("logit")
-        axis.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.set(title=dataset, xscale="log", xlabel="labels", ylabel="test accuracy")
-        axis.grid(alpha=0.3)
+    for (above, below), dataset in zip(axes.T, datasets, strict=True):
+        of_dataset = results[results["dataset"] == dataset]
+        for axis in (above, below):
+            handles |= _draw_methods(axis, of_dataset)
+            axis.grid(alpha=0.3)
+        shown = of_dataset[["interval_low", "interval_high", "reported"]].to_numpy()
+        shown = shown[shown > _FAILED]
+        low, high = shown.min() - 0.02, 1 - 0.9 * (1 - shown.max())
+        ticks = [tick for tick in _TICKS if low < tick < high]
+        above.set_yscale("logit")
+        above.set_yticks(ticks, map(str, ticks))
+        above.set_ylim(low, high)
+        above.yaxis.set_minor_locator(NullLocator())
+        above.set(title=dataset, xscale="log", ylabel="test accuracy")
+        below.set(ylim=(0, _FAILED), xlabel="labels")
     figure.legend(
         handles.values(), handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False
     )
     return figure
+
+
+def _draw_methods(axis, results):
+    handles = {}
+    for i, (method, (color, name)) in enumerate(BY_LABELS.items()):
+        rows = results[results["method"] == method].sort_values("labels")
+        if rows.empty:
+            continue
+        x = rows["labels"] * _DODGE ** (i - len(BY_LABELS) / 2)
+        half = (rows["interval_high"] - rows["interval_low"]) / 2
+        handles[name] = axis.errorbar(
+            x, rows["accuracy"], half,
+            color=color, marker="o", markersize=4, capsize=3, linewidth=1.5,
+        )  # fmt: skip
+        axis.plot(x, rows["reported"], "x", color=color, markersize=7, mew=1.8)
+    handles["as published"] = axis.plot([], [], "x", color="0.3", markersize=7, mew=1.8)[0]
+    return handles
 
 
 def by_percentile(results: pd.DataFrame) -> pd.DataFrame:
