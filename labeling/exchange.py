@@ -21,6 +21,9 @@ from stages.answers import (
 )
 from stages.image_files import read_label_table
 
+WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
+"""Choice in Label Studio -> what labels.csv has for it."""
+
 
 def label_studio_tasks(
     questions: Questions, read_image: Callable[[int, bool], bytes]
@@ -49,11 +52,7 @@ def label_studio_tasks(
 
 def label_studio_interface(class_names: list[str]) -> str:
     """Labeling interface for these tasks, as Label Studio's project settings take it."""
-    choices = [f"    <Choice value={quoteattr(name)}/>" for name in class_names]
-    choices += [
-        f'    <Choice value="{value}" alias="{alias}"/>'
-        for value, alias in (("not sure", NOT_SURE), ("no image of a class", NO_CLASS))
-    ]
+    choices = [f"    <Choice value={quoteattr(name)}/>" for name in [*class_names, *WITHOUT_LABEL]]
     lines = [
         "<View>",
         '  <Image name="image" value="$image"/>',
@@ -93,7 +92,10 @@ def read_labels(path: str) -> list[dict[str, str]]:
 
 def _choice(task: dict[str, Any]) -> str | None:
     given = [a for a in task["annotations"] if not a.get("was_cancelled") and a["result"]]
-    return given[-1]["result"][0]["value"]["choices"][0] if given else None
+    if not given:
+        return None
+    choice = given[-1]["result"][0]["value"]["choices"][0]
+    return WITHOUT_LABEL.get(choice, choice)
 
 
 def import_labels(path: str, questions: Questions) -> int:

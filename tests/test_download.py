@@ -276,6 +276,11 @@ def test_failing_command_gives_its_reason(tiny, tmp_path, monkeypatch, script, r
         read_idx_dataset(tiny)
 
 
+def settings_of(name):
+    of_folder = {"path": "", "image_size": 8, "class_names": [], "test_labels": None}
+    return SimpleNamespace(dataset={"name": name} | of_folder)
+
+
 def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_path, monkeypatch):
     (folder / TRAIN_IMAGES).unlink()
     unreachable = "http://127.0.0.1:9"
@@ -283,7 +288,7 @@ def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_
     monkeypatch.setitem(download.DATASETS, "tiny", tiny)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DownloadError) as error:
-        download.main(SimpleNamespace(dataset=SimpleNamespace(name="tiny")))
+        download.main(settings_of("tiny"))
     message = str(error.value)
     assert "\n" not in message
     for part in (
@@ -298,15 +303,21 @@ def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_
 
 def download_raw(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    download.main(SimpleNamespace(dataset=SimpleNamespace(name=name)))
+    download.main(settings_of(name))
     raw = tmp_path / "data" / "raw"
     assert {path.name for path in raw.iterdir()} == {
         "class_names.json",
+        "left_out.csv",
+        "train_files.csv",
         *(f"{array}.npy" for array in IDX_FILES),
     }
     dataset = DATASETS[name]
     assert json.loads((raw / "class_names.json").read_text()) == list(dataset.class_names)
     written = {array: np.load(raw / f"{array}.npy") for array in IDX_FILES}
+    last = (raw / "train_files.csv").read_text().splitlines()[-1]
+    content = hashlib.sha256(written["train_images"][-1].tobytes()).hexdigest()
+    assert last == f"{dataset.train_images - 1},{content}"
+    assert (raw / "left_out.csv").read_text() == "file,problem\n"
     for split, n in (("train", dataset.train_images), ("test", dataset.test_images)):
         assert written[f"{split}_images"].shape == (n, *dataset.image_shape)
         assert written[f"{split}_images"].dtype == np.uint8

@@ -181,7 +181,7 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
             "from_name": "label",
             "to_name": "image",
             "type": "choices",
-            "value": {"choices": [label_of(task["data"]["name"])]},
+            "value": {"choices": [label_of(task["data"]["name"]) if i else "not sure"]},
         }
         cancelled = {"result": [], "was_cancelled": True}
         task |= {"id": i, "annotations": [{"result": [choice], "was_cancelled": False}, cancelled]}
@@ -189,6 +189,7 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
     assert fewlabel(project, "import-labels", "export.json").stdout == "10 labels are new\n"
     after = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)
     pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
+    assert after["label"][len(before)] == "?"
     project.repro("dvc.yaml:evaluate_propagation")
     assert metrics(project, "propagation")["coverage"] > 0.8
     tracked = (project.folder / "data/labels/labels.csv").read_bytes()

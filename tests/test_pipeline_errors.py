@@ -73,7 +73,7 @@ REFUSED_BY_DVC = {
     "missing key": "'propagate.percentile' are missing from 'params.yaml'",
     "duplicate key": 'duplicate key "seed"',
     "no mapping": "expected a dictionary, got 'list' in file 'params.yaml'",
-    "empty": "Could not find 'embed.method'",
+    "empty": "Could not find 'dataset.path'",
 }
 
 
