@@ -14,10 +14,12 @@ def main(params: Params) -> None:
     from fewlabel.labeling import oracle_labels, random_subset
 
     labels = np.load("data/raw/train_labels.npy")
-    chosen = random_subset(len(labels), params.label_budget, params.seed)
+    budget, error_rate = params.label_budget, params.label.oracle_error_rate
+    chosen = random_subset(len(labels), budget, params.seed)
     if params.label.source == "human":
-        chosen = chosen[:0]
-    answers = oracle_labels(labels, chosen, params.label.oracle_error_rate, params.seed)
+        answers = np.full(len(labels), -1)
+    else:
+        answers = oracle_labels(labels, chosen, error_rate, params.seed)
     save_array("data/selected/labels.npy", answers)
 
 
