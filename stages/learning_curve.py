@@ -15,7 +15,7 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
     y
         Of shape (n_images,).
     live
-        Logs `loss` (cross-entropy in nats) and `accuracy`.
+        Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
     """
     from fewlabel.networks import NetworkClassifier, import_keras
 
@@ -32,6 +32,6 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
     with announced(f"{type(classifier).__name__} on {len(X):,} images"):
         classifier.fit(X, y)
     probabilities = classifier.predict_proba(X)
-    live.log_metric("loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
-    live.log_metric("accuracy", float(classifier.score(X, y)))
+    live.log_metric("train/loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
+    live.log_metric("train/accuracy", float(classifier.score(X, y)))
     live.next_step()

@@ -66,6 +66,7 @@ def test_all_plots_can_be_drawn(project):
     shown = page.read_text(encoding="utf-8")
     for title in ("Label accuracy against coverage", "Confusion, propagated labels", "loss.tsv"):
         assert title in shown
+    assert "errors" not in json.loads(project.dvc("plots", "show", "--json"))
 
 
 def test_experiments_run_in_the_workspace_and_from_the_queue(project):
