@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import progress
-from stages.image_files import SUFFIXES, fit_image, list_files
+from stages.image_files import fit_image, has_image_name, list_files
 from stages.portable import PortableClassifier
 
 _BATCH_IMAGES = 256
@@ -62,7 +62,7 @@ def _paths(image: str) -> Iterator[str]:
     if image == "-":
         yield from (line for line in sys.stdin.read().splitlines() if line)
     elif Path(image).is_dir():
-        found = [name for name in list_files(Path(image)) if name.lower().endswith(SUFFIXES)]
+        found = [name for name in list_files(Path(image)) if has_image_name(name)]
         if not found:
             raise FewlabelError(f"{image} has no PNG or JPEG file")
         yield from (str(Path(image, name)) for name in found)

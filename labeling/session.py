@@ -13,7 +13,6 @@ from stages.answers import (
     ConflictError,
     Questions,
     now,
-    read_answers,
     save_answers,
 )
 
@@ -49,16 +48,11 @@ class LabelingSession:
 
     def n_left(self) -> int:
         """Return how many images are left to label."""
-        return len(self.questions.left(self._answers()))
-
-    def _answers(self):
-        answers = read_answers(self._path)
-        self.questions.check(answers, self._path)
-        return answers
+        return len(self.questions.left(self.questions.answers(self._path)))
 
     def state(self, tab: str) -> dict:
         """Everything that the page shows to one tab: progress, the next image, and all answers."""
-        questions, answers = self.questions, self._answers()
+        questions, answers = self.questions, self.questions.answers(self._path)
         left = questions.left(answers)
         upcoming = self._reserve(left, tab)
         return {
@@ -111,7 +105,7 @@ class LabelingSession:
         if label not in (*questions.class_names, *NO_LABEL, None):
             raise ValueError(f"{label!r} is no class")
         image = questions.names[position]
-        before = self._answers().get(image)
+        before = questions.answers(self._path).get(image)
         if (before and before.labeled_at) != seen:
             raise ConflictError(before)
         after = label and Answer(image, questions.sha256[position], label, now())

@@ -176,6 +176,18 @@ class Questions:
         answered = np.array([self.position[image] for image in answers], int)
         return still_to_ask(self.assignment, self.representatives, answered).tolist()
 
+    def answers(self, path: str | Path = ANSWERS_FILE) -> dict[str, Answer]:
+        """Read the answers and check that they are of these images and classes.
+
+        Raises
+        ------
+        AnswersError
+            As `read_answers` and `check` do.
+        """
+        answers = read_answers(path)
+        self.check(answers, path)
+        return answers
+
     def check(self, answers: dict[str, Answer], path: str | Path = ANSWERS_FILE) -> None:
         """Refuse answers, read from `path`, that are not of these images and classes.
 

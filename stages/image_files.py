@@ -17,10 +17,10 @@ from PIL import ExifTags, Image, ImageOps
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import for_each_block
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 UNKNOWN = -1
 """Label of an image of which nobody knows it."""
 
+_SUFFIXES = (".png", ".jpg", ".jpeg")
 _BLOCK_FILES = 32
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -164,6 +164,11 @@ def list_files(folder: Path) -> list[str]:
     return sorted(name for name in names if not re.search(r"(^|/)\.", name))
 
 
+def has_image_name(name: str) -> bool:
+    """Whether a file is called as PNG and JPEG files are."""
+    return Path(name).suffix.lower() in _SUFFIXES
+
+
 def hash_images(images: np.ndarray) -> list[str]:
     """Hexadecimal SHA-256 of the pixels of each image."""
     return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
@@ -176,7 +181,7 @@ def _decode(place, names, image_size):
     def decode(rows):
         for i in range(rows.start, rows.stop):
             file = place / names[i]
-            if file.suffix.lower() not in SUFFIXES:
+            if not has_image_name(names[i]):
                 problems[i] = "not a PNG or JPEG by its name"
                 continue
             try:
@@ -245,7 +250,7 @@ def _test_classes(place, names, class_names, test_labels):
         lines = [
             {"image": name, "label": name.removeprefix(f"{test_labels}/").split("/")[0]}
             for name in within
-            if name.lower().endswith(SUFFIXES)
+            if has_image_name(name)
         ]
     elif source.is_file():
         lines = read_label_table(source)

@@ -8,7 +8,6 @@ from stages.answers import (
     NO_LABEL,
     NOT_SURE,
     AnswersError,
-    read_answers,
     read_questions,
 )
 from stages.artifacts import load_json, save_array, write
@@ -52,8 +51,8 @@ def main(params: Params) -> None:
 def _ask_people() -> tuple[np.ndarray, np.ndarray]:
     from fewlabel.labeling import human_labels
 
-    questions, answers = read_questions(), read_answers()
-    questions.check(answers)
+    questions = read_questions()
+    answers = questions.answers()
     if left := questions.left(answers):
         raise AnswersError(
             f"{len(left)} of {len(questions.representatives)} images have no label yet; "

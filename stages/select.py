@@ -14,12 +14,12 @@ def main(params: Params) -> None:
     from fewlabel.labeling import oracle_labels, random_subset
 
     labels = np.load("data/raw/train_labels.npy")
-    budget, error_rate = params.label_budget, params.label.oracle_error_rate
-    chosen = random_subset(len(labels), budget, params.seed)
+    budget, error_rate, seed = params.label_budget, params.label.oracle_error_rate, params.seed
     if params.label.source == "human":
         answers = np.full(len(labels), -1)
     else:
-        answers = oracle_labels(labels, chosen, error_rate, params.seed)
+        chosen = random_subset(len(labels), budget, seed)
+        answers = oracle_labels(labels, chosen, error_rate, seed)
     save_array("data/selected/labels.npy", answers)
 
 
