@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.frontier import ARMS, TARGETS, frontier
+
 ROOT = Path(__file__).resolve().parents[1]
-ARMS = ("labeled_subset", "representatives", "propagated")
 
 
 def arms_table() -> str:
@@ -28,21 +29,31 @@ def arms_table() -> str:
     return "\n".join(lines)
 
 
-def seeds_table() -> str:
-    """Mean and standard deviation over seeds, from benchmarks/seeds.csv."""
-    runs = pd.read_csv(ROOT / "benchmarks/seeds.csv")
-    lines = [f"| setting | {' | '.join(ARMS)} | labels right | seeds |", "| --- " * 6 + "|"]
-    for setting, of_setting in runs.groupby("setting", sort=False):
-        cells = []
-        for arm in ARMS:
-            accuracy = of_setting.loc[of_setting["arm"] == arm, "accuracy"]
-            spread = f" ± {accuracy.std():.4f}" if len(accuracy) > 1 else ""
-            cells.append(f"{accuracy.mean():.4f}{spread}")
-        right = of_setting["label_accuracy"].mean()
-        covered = of_setting["coverage"].mean()
-        cells.append(f"{right:.1%} of {covered:.0%}")
-        lines.append(f"| {setting} | {' | '.join(cells)} | {of_setting['seed'].nunique()} |")
+def frontier_table() -> str:
+    """Mean and standard deviation over seeds, from frontier/rows/."""
+    of_budget = frontier().groupby(["data", "labels"])
+    columns = ["best published", "published recipe", "our target", *ARMS, "labels right", "seeds"]
+    columns = ["data", "labels", *columns, "seconds", "peak memory, MB"]
+    lines = [f"| {' | '.join(columns)} |", f"| --- {'| ---: ' * (len(columns) - 1)}|"]
+    for aim in TARGETS.itertuples():
+        if (aim.data, aim.labels) not in of_budget.groups:
+            continue
+        runs = of_budget.get_group((aim.data, aim.labels))
+        published = [
+            "" if pd.isna(value) else f"{value:.4g}" for value in (aim.published, aim.recipe)
+        ]
+        right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
+        cells = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
+        cells += [_mean(runs[arm]) for arm in ARMS]
+        cells += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
+        cells.append(f"{runs['peak_memory_mb'].max():,.0f}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _mean(values) -> str:
+    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    return f"{values.mean():.4f}{spread}"
 
 
 def times_table() -> str:
@@ -67,7 +78,7 @@ def dag() -> str:
 
 def rewritten(text: str) -> str:
     """Return README.md's text with every generated part made anew."""
-    for part in (arms_table, seeds_table, times_table, dag):
+    for part in (arms_table, frontier_table, times_table, dag):
         start, end = f"<!-- {part.__name__} -->", f"<!-- /{part.__name__} -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):

@@ -1,11 +1,39 @@
 """k-means, and the image that stands for each cluster."""
 
 import numpy as np
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
+from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import announced
+
+_SEEDING_SAMPLES = 10_000
+
+
+def sampled_kmeans_plusplus(X, n_clusters, random_state):
+    """Seed k-means by greedy k-means++ on a random sample: as good as on all, and much faster.
+
+    The sample has 10,000 rows, or four for each cluster where that is more.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    n_clusters : int
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    ndarray of shape (n_clusters, n_features)
+
+    References
+    ----------
+    D. Arthur, S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding", SODA 2007.
+    """
+    rng = check_random_state(random_state)
+    n_sampled = min(max(_SEEDING_SAMPLES, 4 * n_clusters), len(X))
+    sampled = rng.choice(len(X), n_sampled, replace=False)
+    return kmeans_plusplus(X[sampled], n_clusters, random_state=rng)[0]
 
 
 def build_clustering(algorithm, n_clusters, seed, *, max_iterations, **settings):
@@ -16,8 +44,10 @@ def build_clustering(algorithm, n_clusters, seed, *, max_iterations, **settings)
     algorithm : {"kmeans", "minibatch"}
     n_clusters, seed, max_iterations : int
     **settings
-        The algorithm's own, as scikit-learn spells them.
+        The algorithm's own, as scikit-learn spells them; "k-means++" is that of a sample.
     """
+    if settings.get("init") == "k-means++":
+        settings["init"] = sampled_kmeans_plusplus
     kind = {"kmeans": KMeans, "minibatch": MiniBatchKMeans}[algorithm]
     return kind(n_clusters, max_iter=max_iterations, random_state=seed, **settings)
 

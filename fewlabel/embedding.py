@@ -1,5 +1,6 @@
 """The feature spaces to choose from."""
 
+import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
@@ -27,3 +28,26 @@ def build_embedding(method, image_shape, seed, **settings):
         case "patches":
             return PatchEmbedding(image_shape, **settings, random_state=seed)
     raise ValueError(f"method must be pixels, pca or patches, not {method!r}")
+
+
+def leading_components(features, n_components):
+    """Cut rows to their first components, of the length that rows of `PatchEmbedding` have.
+
+    Fewer components hold less of what is particular to an image: distances between its neighbors
+    and itself, and what a few labels say of it, are better measured on them (docs/choices.md).
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_images, n_features)
+        Components in the order of their variance.
+    n_components : int
+        All, where there are fewer.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_components), of length sqrt(n_components) each
+    """
+    leading = features[:, :n_components]
+    length = np.linalg.norm(leading, axis=1, keepdims=True)
+    scale = leading.shape[1] ** 0.5 / np.maximum(length, np.finfo(leading.dtype).tiny)
+    return leading * scale.astype(leading.dtype)

@@ -121,9 +121,27 @@ def spread_labels(graph, y, weights, n_classes, alpha, n_sweeps):
     labeled = np.flatnonzero(y >= 0)
     seeds = np.zeros((len(y), n_classes), np.float32)
     seeds[labeled, y[labeled]] = weights[labeled]
+    return smooth(graph, seeds, alpha, n_sweeps)
+
+
+def smooth(graph, seeds, alpha, n_sweeps):
+    """Mix the scores of each image with those of its neighbors, again and again.
+
+    Parameters
+    ----------
+    graph, alpha, n_sweeps
+        As in `spread_labels`.
+    seeds : ndarray of shape (n_samples, n_classes), float32
+        Not negative.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+        Rows sum to one; uniform where nothing reaches.
+    """
     scores = seeds.copy()
     for _ in progress(range(n_sweeps), "spread"):
         scores = alpha * (graph @ scores) + (1 - alpha) * seeds
     total = scores.sum(axis=1, keepdims=True)
     reached = total > 0
-    return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / n_classes))
+    return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))

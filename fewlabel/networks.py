@@ -80,7 +80,30 @@ def build_cnn(keras, input_shape, n_classes):
     )
 
 
-ARCHITECTURES = {"mlp": build_mlp, "small_cnn": build_small_cnn, "cnn": build_cnn}
+def build_wide_mlp(keras, input_shape, n_classes):
+    """One wide hidden layer, with much noise, so that it learns no single wrong label."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.GaussianNoise(0.5),
+            layers.Dense(2048, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.Activation("relu"),
+            layers.Dropout(0.5),
+            layers.Dense(n_classes, "softmax"),
+        ],
+        name="wide_mlp",
+    )
+
+
+ARCHITECTURES = {
+    "mlp": build_mlp,
+    "wide_mlp": build_wide_mlp,
+    "small_cnn": build_small_cnn,
+    "cnn": build_cnn,
+}
 
 
 def shift_and_cut_out(images, rng):
@@ -132,7 +155,7 @@ class NetworkClassifier(KerasClassifier):
 
     Parameters
     ----------
-    architecture : {"mlp", "small_cnn", "cnn"}, default="mlp"
+    architecture : {"mlp", "wide_mlp", "small_cnn", "cnn"}, default="mlp"
     image_shape : tuple of ints or None, default=None
         Height, width and optionally channels of the images whose pixels are the rows of ``X``;
         None takes a row as an image of one pixel's height.
@@ -207,6 +230,66 @@ class NetworkClassifier(KerasClassifier):
             transform=shift_and_cut_out if self.augment else None,
             metrics=["accuracy"],
             callbacks=callbacks,
+        )
+        return self
+
+
+class TwoViewClassifier(KerasClassifier):
+    """Mean of a CNN on an image's pixels and a wide dense network on its embedding.
+
+    What one view gets wrong, the other often does not (A. Blum, T. Mitchell, "Combining Labeled
+    and Unlabeled Data with Co-Training", COLT 1998).
+
+    Parameters
+    ----------
+    image_shape : tuple of ints or None, default=None
+        Height, width and optionally channels of the images whose pixels are the first columns of
+        ``X``; the others are the embedding. With None, both networks see all columns.
+    cnn, wide_mlp : dict or None, default=None
+        Settings of each `NetworkClassifier`; None leaves its defaults.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    model_ : keras.Model
+        Of both networks, uncompiled.
+    """
+
+    def __init__(self, image_shape=None, cnn=None, wide_mlp=None, random_state=None):
+        self.image_shape = image_shape
+        self.cnn = cnn
+        self.wide_mlp = wide_mlp
+        self.random_state = random_state
+
+    def fit(self, X, y, callbacks=()):
+        """Train both networks on labeled images, one after the other; as `NetworkClassifier.fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_pixels + n_features)
+        y : array-like of shape (n_images,)
+        callbacks : sequence of keras.callbacks.Callback, default=()
+            Of the CNN's training.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        seed = check_random_state(self.random_state).randint(2**31)
+        n_pixels = math.prod(self.image_shape) if self.image_shape else X.shape[1]
+        embedding = slice(n_pixels if n_pixels < X.shape[1] else 0, None)
+        mlp = NetworkClassifier("wide_mlp", None, random_state=seed, **(self.wide_mlp or {}))
+        mlp.fit(X[:, embedding], y)
+        cnn = NetworkClassifier("cnn", self.image_shape, random_state=seed, **(self.cnn or {}))
+        cnn.fit(X[:, :n_pixels], y, callbacks)
+        self.classes_ = cnn.classes_
+        keras = import_keras()
+        row = keras.Input((X.shape[1],))
+        views = [(cnn.model_, row[:, :n_pixels]), (mlp.model_, row[:, embedding])]
+        self.model_ = keras.Model(
+            row,
+            keras.layers.Average()(
+                [model(keras.layers.Reshape(model.input_shape[1:])(view)) for model, view in views]
+            ),
+            name="two_views",
         )
         return self
 

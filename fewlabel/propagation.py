@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fewlabel.graph import spread_labels
+from fewlabel.graph import smooth, spread_labels
 
 
 def spread_over_clusters(assignment, distance, y):
@@ -65,6 +65,41 @@ def spread_over_graph(affinity, assignment, y, n_classes, alpha, n_sweeps):
     # The margin needs a second class, if one that no image has.
     n_classes = max(n_classes, 2)
     probabilities = spread_labels(affinity, y, weights, n_classes, alpha, n_sweeps)
+    return _best_class(probabilities, y)
+
+
+def smooth_scores(affinity, scores, y, evidence, n_sweeps):
+    """Smooth what a regression says of each image over the kNN graph; trust clear winners.
+
+    The more labels there are, the more the regression knows that neighbors do not: an image's
+    scores count n / (n + evidence) with n labels, those of its neighbors the rest.
+
+    Parameters
+    ----------
+    affinity : sparse array of shape (n_images, n_images)
+        From `fewlabel.graph.affinity_graph`.
+    scores : ndarray of shape (n_images, n_classes), float32
+        From `fewlabel.kernel_regression.class_scores`; what is below 0 counts as 0.
+    y : ndarray of shape (n_images,), int
+        Labels, -1 where unlabeled; they replace their images' scores.
+    evidence : float
+        Number of labels with which an image and its neighbors count alike.
+    n_sweeps : int
+
+    Returns
+    -------
+    classes, trust
+        As of `spread_over_graph`.
+    """
+    labeled = np.flatnonzero(y >= 0)
+    own = np.maximum(scores, 0)
+    own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    own[labeled] = np.eye(scores.shape[1], dtype=np.float32)[y[labeled]]
+    alpha = evidence / (evidence + len(labeled))
+    return _best_class(smooth(affinity, own, alpha, n_sweeps), y)
+
+
+def _best_class(probabilities, y):
     second, best = np.partition(probabilities, (-2, -1), axis=1)[:, -2:].T
     trust = best - second
     classes = np.where(trust > 0, probabilities.argmax(axis=1), -1)

@@ -1,5 +1,6 @@
 """A trained classifier as files: model.keras or model.joblib, and classifier.json about it."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,29 @@ import numpy as np
 
 from fewlabel.keras_format import canonical_keras
 from stages.artifacts import load_json, save_joblib, save_json, write
+
+BOTH = "pixels and embedding"
+
+
+def classifier_input(features: str, images: np.ndarray, embedded: np.ndarray) -> np.ndarray:
+    """Rows that a classifier reads.
+
+    Parameters
+    ----------
+    features
+        "pixels", "embedding" or "pixels and embedding", which follows the pixels.
+    images
+        Normalized, of shape (n_images, ...).
+    embedded
+        Their features, of shape (n_images, n_features).
+    """
+    pixels = images.reshape(len(images), math.prod(images.shape[1:]))
+    match features:
+        case "pixels":
+            return pixels
+        case "embedding":
+            return embedded
+    return np.hstack([pixels, embedded])
 
 
 def save_classifier(folder: str, classifier, features: str) -> None:
@@ -17,9 +41,9 @@ def save_classifier(folder: str, classifier, features: str) -> None:
     folder
         Where its files go.
     classifier
-        A fitted scikit-learn classifier, or a `NetworkClassifier`, of which the network is kept.
+        A fitted scikit-learn classifier, or a `KerasClassifier`, of which the network is kept.
     features
-        What it reads: "pixels" or "embedding".
+        What it reads, as `classifier_input` calls it.
     """
     if hasattr(classifier, "model_"):
         file = "model.keras"
@@ -54,10 +78,9 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
     Returns
     -------
     features : str
-        What it reads: "pixels", of shape (n_images, height, width), or "embedding", of shape
-        (n_images, n_features).
+        What it reads, as `classifier_input` calls it.
     predict : callable
-        From these to probabilities of shape (n_images, n_classes).
+        From rows of these to probabilities of shape (n_images, n_classes).
     """
     about = load_json(f"{folder}/classifier.json")
     path = f"{folder}/{about['file']}"
@@ -73,9 +96,7 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
     def predict(X):
         probabilities = np.zeros((len(X), n_classes), np.float32)
         probabilities[:, about["classes"]] = (
-            networks.predict(model, X)
-            if path.endswith(".keras")
-            else model.predict_proba(X.reshape(len(X), -1))
+            networks.predict(model, X) if path.endswith(".keras") else model.predict_proba(X)
         )
         return probabilities
 

@@ -22,19 +22,17 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         The labels it was trained on.
     """
     from fewlabel.measures import classification_metrics, per_class_table
-    from stages.classifier_files import load_classifier
+    from stages.classifier_files import classifier_input, load_classifier
 
     labels = np.load("data/raw/test_labels.npy")
     class_names = load_json("data/raw/class_names.json")
-    inputs = {
-        "pixels": np.load("data/normalized/test_images.npy"),
-        "embedding": np.load("data/embedded/test_embedding.npy"),
-    }
+    images = np.load("data/normalized/test_images.npy")
+    embedded = np.load("data/embedded/test_features.npy")
     train_images = int((np.load(labels_path) >= 0).sum())
     metrics = {"train_images": train_images}
     if len(labels) and train_images:
         features, predict = load_classifier(f"models/{arm}", len(class_names))
-        probabilities = predict(inputs[features])
+        probabilities = predict(classifier_input(features, images, embedded))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:
         labels, probabilities = labels[:0], np.zeros((0, len(class_names)))

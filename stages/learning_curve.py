@@ -9,7 +9,7 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
     Parameters
     ----------
     classifier
-        Unfitted; a `NetworkClassifier` where its `fit` takes callbacks.
+        Unfitted; a `KerasClassifier` where its `fit` takes callbacks.
     X
         Of shape (n_images, n_features).
     y
@@ -17,9 +17,9 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
     """
-    from fewlabel.networks import NetworkClassifier, import_keras
+    from fewlabel.networks import KerasClassifier, import_keras
 
-    if isinstance(classifier, NetworkClassifier):
+    if isinstance(classifier, KerasClassifier):
         import_keras()
         from dvclive.keras import DVCLiveCallback
 

@@ -18,6 +18,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Features = Literal["pixels", "embedding"]
+Models = Literal["logistic_regression", "mlp", "wide_mlp", "small_cnn", "cnn", "two_views"]
 
 
 class Settings(BaseModel):
@@ -63,6 +64,7 @@ class PatchesSettings(Settings):
     pooling_grid: PositiveInt
     n_components: PositiveInt
     variance_power: Share
+    n_leading_components: PositiveInt
 
 
 class EmbedSettings(Settings):
@@ -103,10 +105,16 @@ class SpreadSettings(Settings):
     n_sweeps: PositiveInt
 
 
+class RegressionSettings(Settings):
+    evidence: PositiveFloat
+    n_sweeps: PositiveInt
+
+
 class PropagateSettings(Settings):
-    method: Literal["cluster", "graph"]
+    method: Literal["cluster", "graph", "regression"]
     cluster: NoSettings
     graph: SpreadSettings
+    regression: RegressionSettings
     percentile: Annotated[float, Field(gt=0, le=100)]
 
 
@@ -132,12 +140,19 @@ class CNNSettings(NetworkSettings):
     augment: bool
 
 
+class TwoViewSettings(Settings):
+    cnn: CNNSettings
+    wide_mlp: NetworkSettings
+
+
 class TrainSettings(Settings):
-    model: Literal["logistic_regression", "mlp", "small_cnn", "cnn"]
+    model: Models
     logistic_regression: LogisticRegressionSettings
     mlp: MLPSettings
+    wide_mlp: MLPSettings
     small_cnn: NetworkSettings
     cnn: CNNSettings
+    two_views: TwoViewSettings
 
 
 class Params(Settings):

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from fewlabel.errors import FewlabelError
 from fewlabel.normalization import transform_images
-from stages.classifier_files import load_classifier
+from stages.classifier_files import classifier_input, load_classifier
 
 PARTS = ("normalization", "embedding")
 LOCK = Path(__file__).resolve().parents[1] / "dvc.lock"
@@ -80,9 +80,10 @@ class PortableClassifier:
             self.image_shape = tuple(about["image_shape"])
             with TemporaryDirectory() as folder:
                 archive.extractall(folder)
-                features, self._predict = load_classifier(folder, len(self.class_names))
-                parts = PARTS[: 1 if features == "pixels" else 2]
-                self._transformers = [joblib.load(f"{folder}/{part}.joblib") for part in parts]
+                self._features, self._predict = load_classifier(folder, len(self.class_names))
+                self._normalization, self._embedding = (
+                    joblib.load(f"{folder}/{part}.joblib") for part in PARTS
+                )
 
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities of images.
@@ -96,10 +97,9 @@ class PortableClassifier:
         ndarray of shape (n_images, n_classes)
             Columns as in `class_names`; a class that no label was of has probability 0.
         """
-        rows = images
-        for transformer in self._transformers:
-            rows = transform_images(transformer, rows)
-        return self._predict(rows)
+        pixels = transform_images(self._normalization, images)
+        embedded = None if self._features == "pixels" else transform_images(self._embedding, pixels)
+        return self._predict(classifier_input(self._features, pixels, embedded))
 
 
 def _trusted_content(path: str) -> bytes:

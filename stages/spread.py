@@ -12,24 +12,54 @@ def main(params: Params) -> None:
 
     Images that are to get no label have the class -1, and are trusted least.
     """
-    from fewlabel.propagation import spread_over_clusters, spread_over_graph
+    from fewlabel.propagation import smooth_scores, spread_over_clusters, spread_over_graph
 
     answers = np.load("data/labeled/labels.npy")
     assignment = np.load("data/clusters/assignment.npy")
-    if params.propagate.method == "graph":
-        affinity = joblib.load("data/graph/affinity.joblib")
-        n_classes = len(load_json("data/raw/class_names.json"))
-        settings = params.propagate.graph
-        classes, trust = spread_over_graph(
-            affinity, assignment, answers, n_classes, settings.alpha, settings.n_sweeps
-        )
-    else:
+    method = params.propagate.method
+    if method == "cluster":
         distance = np.load("data/clusters/distance.npy")
         classes, trust = spread_over_clusters(assignment, distance, answers)
+    else:
+        affinity = joblib.load("data/graph/affinity.joblib")
+        n_classes = len(load_json("data/raw/class_names.json"))
+        settings = getattr(params.propagate, method)
+        if method == "graph":
+            classes, trust = spread_over_graph(
+                affinity, assignment, answers, n_classes, settings.alpha, settings.n_sweeps
+            )
+        else:
+            scores = _scores(answers, n_classes)
+            classes, trust = smooth_scores(
+                affinity, scores, answers, settings.evidence, settings.n_sweeps
+            )
     excluded = np.load("data/labeled/excluded.npy")
     classes[excluded], trust[excluded] = -1, -np.inf
     save_array("data/spread/classes.npy", classes)
     save_array("data/spread/trust.npy", trust)
+
+
+def _scores(answers, n_classes):
+    from sklearn.preprocessing import FunctionTransformer
+
+    from fewlabel.embedding import leading_components
+    from fewlabel.kernel_regression import class_scores, examples
+    from fewlabel.normalization import transform_images
+
+    labeled = np.flatnonzero(answers >= 0)
+    if not len(labeled):
+        return np.zeros((len(answers), n_classes), np.float32)
+    all_images = np.load("data/normalized/train_images.npy", mmap_mode="r")
+    images, y = examples(all_images[labeled], answers[labeled])
+    embedding = joblib.load("models/embedding.joblib")
+    of_examples = transform_images(embedding, images)
+    features = np.load("data/embedded/train_features.npy")
+    if not isinstance(embedding, FunctionTransformer):  # pixels are in no order
+        n_components = max(128, len(labeled))
+        features, of_examples = (
+            leading_components(rows, n_components) for rows in (features, of_examples)
+        )
+    return class_scores(features, of_examples, y, n_classes)
 
 
 if __name__ == "__main__":

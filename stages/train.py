@@ -26,7 +26,12 @@ def main(params: Params, arm: str, labels_path: str) -> None:
 
     from fewlabel.classifiers import build_classifier
     from fewlabel.errors import FewlabelError
-    from stages.classifier_files import save_classifier, save_no_classifier
+    from stages.classifier_files import (
+        BOTH,
+        classifier_input,
+        save_classifier,
+        save_no_classifier,
+    )
     from stages.learning_curve import fit_with_learning_curve
 
     labels = np.load(labels_path)
@@ -38,12 +43,14 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         )
     model = params.train.model
     settings = dict(getattr(params.train, model))
-    features = settings.pop("features", "pixels")
-    if features == "pixels":
-        images = np.load("data/normalized/train_images.npy")
-        X, image_shape = images.reshape(len(images), -1), images.shape[1:]
+    if model == "two_views":
+        settings = {view: dict(of_view) for view, of_view in settings.items()}
+        features = BOTH
     else:
-        X, image_shape = np.load("data/embedded/train_embedding.npy"), None
+        features = settings.pop("features", "pixels")
+    images = np.load("data/normalized/train_images.npy")
+    X = classifier_input(features, images, np.load("data/embedded/train_features.npy"))
+    image_shape = None if features == "embedding" else images.shape[1:]
     classifier = build_classifier(model, image_shape, params.seed, **settings)
     with Live(f"metrics/{arm}/learning_curve", dvcyaml=False, save_dvc_exp=False) as live:
         if len(labeled):

@@ -12,7 +12,7 @@ from study.runner import PIPELINE_PARAMS, problem, run_row, settings
 
 
 def prepare(row: dict, seed: int):
-    """Propagate as params.yaml says, but for what the row says otherwise, or not at all."""
+    """Propagate as study/pipeline.yaml says, but for what the row says otherwise, or not at all."""
     propagate = settings("propagate", path=PIPELINE_PARAMS)
     clustering, chosen = joblib.load(f"study/clusters/{row['clusters']}.joblib")[seed]
     graph = Path("study/graphs", row["graph"], f"{seed}.joblib")

@@ -14,7 +14,7 @@ from fewlabel.errors import fail_in_one_line
 from fewlabel.labeling import random_subset
 from stages.artifacts import save_json
 
-PIPELINE_PARAMS = "params.yaml"
+PIPELINE_PARAMS = "study/pipeline.yaml"
 
 
 class Problem(NamedTuple):

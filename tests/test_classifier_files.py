@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.networks import NetworkClassifier
-from stages.classifier_files import load_classifier, save_classifier
+from fewlabel.networks import NetworkClassifier, TwoViewClassifier
+from stages.classifier_files import BOTH, classifier_input, load_classifier, save_classifier
 
 N_CLASSES = 5
 
@@ -24,10 +24,10 @@ def fitted(classifier, images):
 
 
 def assert_predicts_as(folder, inputs, features, classifier):
-    X = inputs[features].reshape(40, -1)
+    X = classifier_input(features, inputs["pixels"], inputs["embedding"])
     read, predict = load_classifier(folder, N_CLASSES)
     assert read == features
-    predicted = predict(inputs[features])
+    predicted = predict(X)
     assert predicted.shape == (40, N_CLASSES)
     np.testing.assert_allclose(predicted[:, [0, 3]], classifier.predict_proba(X), atol=1e-6)
     # Classes that it was not taught.
@@ -43,6 +43,12 @@ def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
     mlp = fitted(NetworkClassifier("mlp", **steps), inputs["embedding"])
     save_classifier(str(tmp_path), mlp, "embedding")
     assert_predicts_as(str(tmp_path), inputs, "embedding", mlp)
+
+    small = {"epochs": 1, "min_steps": 2, "batch_size": 16}
+    both = TwoViewClassifier((6, 5), cnn=small, wide_mlp=small, random_state=0)
+    fitted(both, np.hstack([inputs["pixels"].reshape(40, -1), inputs["embedding"]]))
+    save_classifier(str(tmp_path), both, BOTH)
+    assert_predicts_as(str(tmp_path), inputs, BOTH, both)
 
     # In a folder that has another kind's file from before.
     for features in inputs:

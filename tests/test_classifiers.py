@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel.classifiers import build_classifier
-from fewlabel.networks import NetworkClassifier
+from fewlabel.networks import NetworkClassifier, TwoViewClassifier
 
 
 def test_logistic_regression():
@@ -22,9 +22,16 @@ def test_logistic_regression():
     )
 
 
-@pytest.mark.parametrize("model", ["mlp", "small_cnn", "cnn"])
+@pytest.mark.parametrize("model", ["mlp", "wide_mlp", "small_cnn", "cnn"])
 def test_networks(model):
     settings = {"epochs": 3, "min_steps": 30, "batch_size": 16, "learning_rate": 0.01}
     built = build_classifier(model, (2, 3), 5, **settings)
     expected = NetworkClassifier(model, image_shape=(2, 3), random_state=5, **settings)
     assert built.get_params() == expected.get_params()
+
+
+def test_two_views():
+    settings = {"cnn": {"epochs": 3}, "wide_mlp": {"epochs": 2}}
+    built = build_classifier("two_views", (2, 3), 5, **settings)
+    assert type(built) is TwoViewClassifier
+    assert built.get_params() == {"image_shape": (2, 3), "random_state": 5} | settings

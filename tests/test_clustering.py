@@ -5,7 +5,12 @@ import pytest
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.datasets import make_blobs
 
-from fewlabel.clustering import build_clustering, nearest_to_centroids
+from fewlabel import clustering as clustering_module
+from fewlabel.clustering import (
+    build_clustering,
+    nearest_to_centroids,
+    sampled_kmeans_plusplus,
+)
 from fewlabel.errors import FewlabelError
 
 ALGORITHMS = {
@@ -77,3 +82,26 @@ def test_the_seed_decides(algorithm):
     for array, again in zip(one, same, strict=True):
         np.testing.assert_array_equal(array, again)
     assert (one[2] != other[2]).any()
+
+
+def test_seeds_of_kmeans_plusplus_are_apart(blobs):
+    # Of so few, all are sampled; each blob gets a seed, which random ones fail to do.
+    seeds = sampled_kmeans_plusplus(blobs, 8, 0)
+    assert {tuple(seed) for seed in seeds} <= {tuple(row) for row in blobs}
+    best = KMeans(8, n_init=20, random_state=0).fit(blobs)
+    assert set(best.predict(seeds)) == set(range(8))
+    kmeans = build_clustering("kmeans", 8, 0, init="k-means++", n_init=1, max_iterations=20)
+    assert kmeans.fit(blobs).inertia_ == pytest.approx(best.inertia_)
+
+
+def test_seeds_come_from_a_sample_that_grows_with_the_clusters(monkeypatch):
+    monkeypatch.setattr(clustering_module, "_SEEDING_SAMPLES", 10)
+    sampled = []
+    monkeypatch.setattr(
+        clustering_module,
+        "kmeans_plusplus",
+        lambda X, n_clusters, random_state: (sampled.append(len(X)), X[:n_clusters])[1:],
+    )
+    for n_clusters in (2, 5, 30):
+        sampled_kmeans_plusplus(np.zeros((100, 2)), n_clusters, 0)
+    assert sampled == [10, 20, 100]

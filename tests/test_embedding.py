@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.embedding import build_embedding
+from fewlabel.embedding import build_embedding, leading_components
 from fewlabel.patches import PatchEmbedding
 
 ROWS = np.random.default_rng(0).random((40, 30), np.float32)
@@ -32,3 +32,13 @@ def test_patches_get_image_shape_seed_and_settings():
 def test_unknown_method():
     with pytest.raises(ValueError, match="method must be pixels, pca or patches, not 'umap'"):
         build_embedding("umap", (5, 6), 0)
+
+
+def test_leading_components():
+    rows = np.float32([[3, 4, 9], [0, 2, 1], [0, 0, 5]])
+    root = np.sqrt(2)
+    expected = [[0.6 * root, 0.8 * root], [0, root], [0, 0]]
+    np.testing.assert_allclose(leading_components(rows, 2), np.float32(expected), rtol=1e-6)
+    lengths = np.linalg.norm(leading_components(rows, 7), axis=1)
+    np.testing.assert_allclose(lengths, np.sqrt(3), rtol=1e-6)
+    assert leading_components(rows, 2).dtype == np.float32

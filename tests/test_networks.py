@@ -12,6 +12,7 @@ from fewlabel.keras_format import canonical_keras
 from fewlabel.networks import (
     ARCHITECTURES,
     NetworkClassifier,
+    TwoViewClassifier,
     import_keras,
     one_cycle,
     shift_and_cut_out,
@@ -45,8 +46,18 @@ def scikit_learn_checks(architecture):
     ]
 
 
+def two_view_checks():
+    views = {"cnn": TINY, "wide_mlp": TINY}
+    return [
+        pytest.param(TwoViewClassifier(**views), check, id=f"two_views-{check.func.__name__}")
+        for _, check in estimator_checks_generator(TwoViewClassifier())
+        if check.func.__name__ in CHECKS_OF_CNN
+    ]
+
+
 @pytest.mark.parametrize(
-    ("estimator", "check"), scikit_learn_checks("mlp") + scikit_learn_checks("cnn")
+    ("estimator", "check"),
+    [*scikit_learn_checks("mlp"), *scikit_learn_checks("cnn"), *two_view_checks()],
 )
 @pytest.mark.usefixtures("eager")
 def test_scikit_learn_checks(estimator, check):
@@ -190,6 +201,20 @@ def test_learns_and_repeats_itself(architecture, tmp_path):
     assert network.score(X, y) > 0.95
     np.testing.assert_array_equal(network.classes_, [3, 8])
     assert canonical_keras(content) == canonical_keras(content_again)
+
+
+@pytest.mark.usefixtures("eager")
+def test_two_views_are_averaged():
+    pixels, y = stripes(20, 4, 4)
+    X = np.hstack([pixels, np.random.default_rng(1).random((20, 3))])
+    both = TwoViewClassifier((4, 4), cnn=TINY, wide_mlp=TINY, random_state=0).fit(X, y)
+    cnn, mlp = (layer for layer in both.model_.layers if layer.name in ("cnn", "wide_mlp"))
+    apart = [
+        cnn.predict(X[:, :16].reshape(20, 4, 4, 1), verbose=0),
+        mlp.predict(X[:, None, 16:, None], verbose=0),
+    ]
+    np.testing.assert_allclose(both.predict_proba(X), np.mean(apart, axis=0), rtol=1e-5)
+    assert not np.allclose(*apart)
 
 
 @pytest.mark.usefixtures("eager")

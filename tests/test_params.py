@@ -22,6 +22,7 @@ VALUES = YAML(typ="safe", pure=True).load(TEXT)
 
 INFINITY = math.inf
 UP = math.nextafter
+NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
 # Least and greatest value allowed of each number; written from what params.yaml's comments say.
 INTEGERS = {
     "seed": (0, 4294967295),
@@ -33,16 +34,18 @@ INTEGERS = {
     "embed.patches.n_sampled_patches": (100, INFINITY),
     "embed.patches.pooling_grid": (1, INFINITY),
     "embed.patches.n_components": (1, INFINITY),
+    "embed.patches.n_leading_components": (1, INFINITY),
     "cluster.kmeans.n_init": (1, INFINITY),
     "cluster.kmeans.max_iterations": (1, INFINITY),
     "cluster.minibatch.batch_size": (1, INFINITY),
     "cluster.minibatch.max_iterations": (1, INFINITY),
     "graph.n_neighbors": (1, 59_999),
     "propagate.graph.n_sweeps": (1, INFINITY),
+    "propagate.regression.n_sweeps": (1, INFINITY),
     "train.logistic_regression.max_iterations": (1, INFINITY),
     **{
         f"train.{network}.{name}": (least, INFINITY)
-        for network in ("mlp", "small_cnn", "cnn")
+        for network in NETWORKS
         for name, least in (("epochs", 1), ("min_steps", 1), ("batch_size", 2))
     },
 }
@@ -53,14 +56,11 @@ FLOATS = {
     "propagate.graph.alpha": (TINY, UP(1, 0)),
     "propagate.percentile": (TINY, 100),
     "train.logistic_regression.C": (TINY, HUGE),
-    "train.mlp.learning_rate": (TINY, HUGE),
-    "train.small_cnn.learning_rate": (TINY, HUGE),
-    "train.cnn.learning_rate": (TINY, HUGE),
-    "train.mlp.label_smoothing": (0, UP(1, 0)),
-    "train.small_cnn.label_smoothing": (0, UP(1, 0)),
-    "train.cnn.label_smoothing": (0, UP(1, 0)),
+    "propagate.regression.evidence": (TINY, HUGE),
+    **{f"train.{network}.learning_rate": (TINY, HUGE) for network in NETWORKS},
+    **{f"train.{network}.label_smoothing": (0, UP(1, 0)) for network in NETWORKS},
 }
-BOOLEANS = ["train.cnn.augment"]
+BOOLEANS = ["train.cnn.augment", "train.two_views.cnn.augment"]
 CHOICES = {
     "dataset.name": ["fashion_mnist", "mnist", "digits", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
@@ -68,10 +68,18 @@ CHOICES = {
     "cluster.algorithm": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
     "label.source": ["oracle", "human"],
-    "propagate.method": ["cluster", "graph"],
-    "train.model": ["logistic_regression", "mlp", "small_cnn", "cnn"],
+    "propagate.method": ["cluster", "graph", "regression"],
+    "train.model": [
+        "logistic_regression",
+        "mlp",
+        "wide_mlp",
+        "small_cnn",
+        "cnn",
+        "two_views",
+    ],
     "train.logistic_regression.features": ["pixels", "embedding"],
     "train.mlp.features": ["pixels", "embedding"],
+    "train.wide_mlp.features": ["pixels", "embedding"],
 }
 OF_A_FOLDER = ["dataset.path", "dataset.class_names", "dataset.test_labels"]
 FOLDER = {
@@ -168,7 +176,7 @@ def test_every_setting_is_explained():
             inside = [*inside[: len(match[1]) // 2], match[2]]
             section, key = ".".join(inside[:-1]), ".".join(inside)
             if other := re.fullmatch(r"# As for (\w+)\.", above):
-                like[section] = section.rpartition(".")[0] + "." + other[1]
+                like[section] = section.partition(".")[0] + "." + other[1]
             elsewhere = f"{like.get(section)}.{inside[-1]}"
             if above.startswith("# ") or not explained.isdisjoint([section, elsewhere]):
                 explained.add(key)
@@ -262,9 +270,9 @@ def test_a_number_as_dvc_writes_it_is_a_number(read):
     start, end = TEXT.rsplit("learning_rate: ", 1)
     rest = end.partition("\n")[2]
     params = read(f"{start}learning_rate: 1e-05\n{rest}")
-    assert params.train.cnn.learning_rate == 1e-5
+    assert params.train.two_views.wide_mlp.learning_rate == 1e-5
     message = refusal(read, f'{start}learning_rate: "1e-05"\n{rest}')
-    assert "train.cnn.learning_rate is '1e-05', but must be a valid number" in message
+    assert "train.two_views.wide_mlp.learning_rate is '1e-05', but must be a valid" in message
 
 
 @pytest.mark.parametrize(

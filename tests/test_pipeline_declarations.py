@@ -20,7 +20,7 @@ from study.code import all_imports, file_of
 RESULTS = ("data", "models", "metrics")
 
 ARM = "@propagated"
-NETWORKS = ("mlp", "small_cnn", "cnn")
+NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
 
 TINY = {"epochs": 1, "min_steps": 2}
 TINY_NETWORKS = {f"train.{name}.{key}": value for name in NETWORKS for key, value in TINY.items()}
@@ -29,6 +29,8 @@ VARIANTS = [
     {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},
     {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
     {"embed.method": "patches", "cluster.algorithm": "minibatch", "train.model": "cnn"},
+    {"propagate.method": "regression", "train.model": "two_views"},
+    {"train.model": "wide_mlp"},
     {"train.model": "logistic_regression"},
     {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
     {"label.source": "human"},

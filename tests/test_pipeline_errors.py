@@ -27,7 +27,7 @@ def replace_line(pattern, line):
 WRONG = {
     "unknown key": (
         replace_line(r"  percentile: 80", "  percentile: 50\n  percentil: 50"),
-        ["propagate.percentil ", "allowed here are method, cluster, graph, percentile"],
+        ["propagate.percentil ", "allowed here are method, cluster, graph, regression, percentile"],
     ),
     "nothing kept": (
         replace_line(r"  percentile: 80", "  percentile: 0"),
@@ -55,7 +55,11 @@ WRONG = {
     ),
     "unknown model": (
         replace_line(r"  model: logistic_regression", "  model: resnet"),
-        ["train.model", "'resnet'", "'logistic_regression', 'mlp', 'small_cnn' or 'cnn'"],
+        [
+            "train.model",
+            "'resnet'",
+            "'logistic_regression', 'mlp', 'wide_mlp', 'small_cnn', 'cnn' or 'two_views'",
+        ],
     ),
     "unknown embedding": (
         replace_line(r"  method: patches", "  method: umap"),

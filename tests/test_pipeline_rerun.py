@@ -34,6 +34,7 @@ RERUNS = {
     "embed.patches.pooling_grid": (2, EMBED),
     "embed.patches.n_components": (24, EMBED),
     "embed.patches.variance_power": (0.5, EMBED),
+    "embed.patches.n_leading_components": (16, {"embed", "graph", *CLUSTER}),
     "cluster.algorithm": ("minibatch", CLUSTER),
     "cluster.kmeans.init": ("k-means++", CLUSTER),
     "cluster.kmeans.n_init": (5, CLUSTER),
@@ -54,13 +55,22 @@ IDLE = {
     "embed.pca.n_components": 24,
     "cluster.minibatch.batch_size": 512,
     "cluster.minibatch.max_iterations": 5,
+    "propagate.regression.evidence": 10,
+    "propagate.regression.n_sweeps": 3,
 }
 
 STEPS = {"epochs": 2, "min_steps": 4, "batch_size": 16, "learning_rate": 0.002}
 NETWORKS = {
     "mlp": STEPS | {"label_smoothing": 0.2, "features": "pixels"},
+    "wide_mlp": STEPS | {"label_smoothing": 0.2, "features": "pixels"},
     "small_cnn": STEPS | {"label_smoothing": 0.2},
     "cnn": STEPS | {"label_smoothing": 0.2, "augment": False},
+}
+NETWORKS["two_views"] = {
+    f"{network}.{key}": value
+    for network in ("cnn", "wide_mlp")
+    for key, value in NETWORKS[network].items()
+    if key != "features"
 }
 IDLE_NETWORKS = {
     f"train.{network}.{key}": value

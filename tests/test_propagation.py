@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
 from fewlabel.percentile import most_trusted
-from fewlabel.propagation import spread_over_clusters, spread_over_graph
+from fewlabel.propagation import smooth_scores, spread_over_clusters, spread_over_graph
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
 TRUSTS = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
@@ -173,3 +173,28 @@ def test_a_tie_between_classes_is_no_label():
     classes, trust = spread_over_graph(path, np.zeros(3, int), y, 2, alpha=0.5, n_sweeps=20)
     assert classes[1] == -1
     assert trust[1] == 0
+
+
+@pytest.mark.parametrize("evidence", [0.5, 2.0, 30.0])
+def test_smoothed_scores_solve_the_linear_system(blobs, evidence):
+    affinity, _ = blobs
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0.3, 0.4, (affinity.shape[0], 3)).astype(np.float32)
+    y = np.full(len(scores), -1)
+    y[[3, 50]] = 0, 1
+    classes, trust = smooth_scores(affinity, scores, y, evidence, n_sweeps=400)
+    own = np.maximum(scores, 0)
+    own = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-30)
+    own[[3, 50]] = [[1, 0, 0], [0, 1, 0]]
+    alpha = evidence / (evidence + 2)
+    system = np.eye(len(scores)) - alpha * affinity.toarray()
+    expected = np.linalg.solve(system, own)
+    expected /= expected.sum(axis=1, keepdims=True)
+    unlabeled = np.flatnonzero(y < 0)
+    np.testing.assert_array_equal(classes[unlabeled], expected[unlabeled].argmax(axis=1))
+    np.testing.assert_array_equal(classes[[3, 50]], [0, 1])
+    ordered = np.sort(expected, axis=1)
+    np.testing.assert_allclose(
+        trust[unlabeled], (ordered[:, -1] - ordered[:, -2])[unlabeled], atol=1e-4
+    )
+    assert np.isposinf(trust[[3, 50]]).all()

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from scipy import stats
 
+from benchmarks.workspace import set_params
 from study.figures import BY_LABELS, NOT_BY_LABELS
 from study.report import FAMILIES, lines_of, markdown, verdict
 
@@ -153,8 +154,11 @@ def studied(unreproduced, warm_environment, tmp_path_factory):
     params = small(PARAMS | rows) | {"datasets": ["digits"]}
     (project.folder / "study").mkdir()
     for source in CHECKOUT.glob("study/*"):
-        if source.suffix in (".py", ".csv", ".md") or source.name == "dvc.yaml":
+        if source.suffix in (".py", ".csv", ".md") or source.name in ("dvc.yaml", "pipeline.yaml"):
             shutil.copy(source, project.folder / "study")
+    of_patches = {"patch_size": 3, "n_centroids": 32, "n_components": 32}
+    of_pipeline = {f"embed.patches.{name}": value for name, value in of_patches.items()}
+    set_params(project.folder / "study" / "pipeline.yaml", of_pipeline | {"graph.n_neighbors": 10})
     YAML().dump(params, project.folder / "study" / "params.yaml")
     # One process a row, which then imports TensorFlow once and not twice.
     alone = warm_environment | {"LOKY_MAX_CPU_COUNT": "1"}
