@@ -17,14 +17,14 @@ def run():
 def test_propagated_labels_beat_the_published_recipe_and_the_other_arms(run):
     metrics, _ = run
     accuracy = {name: values.get("accuracy") for name, values in metrics.items()}
-    assert accuracy["propagated"] >= 0.81
+    assert accuracy["propagated"] >= 0.82
     assert accuracy["propagated"] > accuracy["representatives"] + 0.02
     assert accuracy["propagated"] > accuracy["labeled_subset"]
 
 
 def test_labels_cover_what_the_percentile_says_and_are_mostly_right(run):
     propagation = run[0]["propagation"]
-    assert propagation["coverage"] == pytest.approx(0.9, abs=0.01)
+    assert propagation["coverage"] == pytest.approx(0.95, abs=0.01)
     assert propagation["label_accuracy"] > 0.83
     assert propagation["classes_represented"] == 10
 
