@@ -108,22 +108,13 @@ class Workspace:
 
 
 @contextmanager
-def workspace(*, shared_cache: bool = False) -> Iterator[Workspace]:
-    """Clone this checkout's last commit into a temporary folder.
-
-    Parameters
-    ----------
-    shared_cache
-        Use this checkout's DVC cache and run cache, not an empty one and no record of a run.
-    """
+def workspace() -> Iterator[Workspace]:
+    """Clone this checkout's last commit into a temporary folder, without its cache."""
     with TemporaryDirectory() as scratch:
         work = Workspace(Path(scratch))
         subprocess.run(["git", "clone", "--quiet", ROOT, work.folder], check=True)
-        if shared_cache:
-            work.dvc("cache", "dir", "--local", str(ROOT / ".dvc" / "cache"))
-        else:
-            # By its record, metrics that git has would be up to date, and not be made.
-            (work.folder / "dvc.lock").unlink()
+        # By its record, metrics that git has would be up to date, and not be made.
+        (work.folder / "dvc.lock").unlink()
         yield work
 
 
