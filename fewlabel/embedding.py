@@ -1,9 +1,9 @@
 """The feature spaces to choose from."""
 
-import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
+from fewlabel.normalization import scale_to_length
 from fewlabel.patches import PatchEmbedding
 
 
@@ -48,6 +48,4 @@ def leading_components(features, n_components):
     ndarray of shape (n_images, n_components), of length sqrt(n_components) each
     """
     leading = features[:, :n_components]
-    length = np.linalg.norm(leading, axis=1, keepdims=True)
-    scale = leading.shape[1] ** 0.5 / np.maximum(length, np.finfo(leading.dtype).tiny)
-    return leading * scale.astype(leading.dtype)
+    return scale_to_length(leading, leading.shape[1] ** 0.5)

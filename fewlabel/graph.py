@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from fewlabel.normalization import scale_to_length
 from fewlabel.parallel import for_each_block, progress
 
 _BLOCK_ROWS = 128
@@ -139,9 +140,48 @@ def smooth(graph, seeds, alpha, n_sweeps):
     ndarray of shape (n_samples, n_classes), float32
         Rows sum to one; uniform where nothing reaches.
     """
-    scores = seeds.copy()
-    for _ in progress(range(n_sweeps), "spread"):
-        scores = alpha * (graph @ scores) + (1 - alpha) * seeds
+    scores = diffuse(graph, seeds, alpha, n_sweeps)
     total = scores.sum(axis=1, keepdims=True)
     reached = total > 0
     return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))
+
+
+def neighborhood_features(graph, X, alpha, n_sweeps):
+    """Describe images by what is around them in the graph and, with half the weight, themselves.
+
+    Clusters of these follow the graph that labels spread over, and their representatives are
+    typical of it; what is around an image alone would let unlike images represent a cluster.
+
+    Parameters
+    ----------
+    graph, alpha, n_sweeps
+        As in `spread_labels`.
+    X : ndarray of shape (n_samples, n_features), float32
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 2 * n_features), float32
+        Rows of X diffused over the graph, each of the length that it had; then half of X.
+    """
+    length = np.linalg.norm(X, axis=1, keepdims=True)
+    around = scale_to_length(diffuse(graph, X, alpha, n_sweeps), length)
+    return np.hstack([around, X / 2])
+
+
+def diffuse(graph, rows, alpha, n_sweeps):
+    """Add to the row of each image those of its neighbors, and of theirs.
+
+    Parameters
+    ----------
+    graph, alpha, n_sweeps
+        As in `spread_labels`.
+    rows : ndarray of shape (n_samples, n_features), float32
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float32
+    """
+    diffused = rows
+    for _ in progress(range(n_sweeps), "spread"):
+        diffused = alpha * (graph @ diffused) + (1 - alpha) * rows
+    return diffused

@@ -4,12 +4,15 @@ import numpy as np
 from scipy import ndimage
 from sklearn.kernel_ridge import KernelRidge
 
+from fewlabel.normalization import scale_to_length
 from fewlabel.parallel import announced, for_each_block
 
 RIDGE = 0.1
 GAMMA = 0.5
 # Its kernel matrix takes 400 MB, and ten seconds to solve on two cores.
 MOST_EXAMPLES = 10_000
+# With fewer labels than that, more components of the features tell less (docs/choices.md).
+LEAST_COMPONENTS = 128
 _BLOCK_ROWS = 512
 _PIXELS_A_SHIFT = 28
 
@@ -80,7 +83,7 @@ def class_scores(features, labeled_features, y, n_classes):
     ndarray of shape (n_images, n_classes), float32
         About probabilities, but below 0 and above 1, too.
     """
-    labeled = unit_length(labeled_features)
+    labeled = scale_to_length(labeled_features, 1)
     even = np.float32(1 / n_classes)
     targets = np.eye(n_classes, dtype=np.float32)[y] - even
     regression = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=GAMMA)
@@ -89,13 +92,7 @@ def class_scores(features, labeled_features, y, n_classes):
     scores = np.empty((len(features), n_classes), np.float32)
 
     def predict(rows):
-        scores[rows] = regression.predict(unit_length(features[rows])) + even
+        scores[rows] = regression.predict(scale_to_length(features[rows], 1)) + even
 
     for_each_block(predict, len(features), _BLOCK_ROWS, "class scores")
     return scores
-
-
-def unit_length(rows):
-    """Scale rows to length 1; rows of zeros stay."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(length, np.finfo(rows.dtype).tiny)

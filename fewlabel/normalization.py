@@ -1,4 +1,4 @@
-"""Scaling of pixel values."""
+"""Scaling of pixel values and of rows of features."""
 
 import math
 
@@ -25,6 +25,23 @@ def normalizer(method):
         "minmax": MinMaxScaler(clip=True),
         "standard": StandardScaler(),
     }[method]
+
+
+def scale_to_length(rows, length):
+    """Scale rows to a length; rows of zeros stay.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features), float32
+    length : float or ndarray of shape (n_rows, 1)
+
+    Returns
+    -------
+    ndarray of the same shape and type
+    """
+    own = np.linalg.norm(rows, axis=1, keepdims=True)
+    # Shorter rows would need a factor that float32 does not have.
+    return rows * (length / np.maximum(own, 1e-30)).astype(rows.dtype)
 
 
 def transform_images(transformer, images):

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.normalization import scale_to_length
 from fewlabel.parallel import announced, for_each_block
 
 CONTRAST_EPSILON = 0.01
@@ -224,8 +225,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         for start in range(0, len(X), self._N_PCA_IMAGES):
             rows = slice(start, start + self._N_PCA_IMAGES)
             embedding[rows] = self._pooled_responses(images[rows]) @ projection - offset
-        length = np.linalg.norm(embedding, axis=1, keepdims=True)
-        return embedding * (self._n_features_out**0.5 / np.maximum(length, _TINY))
+        return scale_to_length(embedding, self._n_features_out**0.5)
 
     @property
     def _n_features_out(self):

@@ -60,31 +60,38 @@ def spread_over_graph(affinity, assignment, y, n_classes, alpha, n_sweeps):
     trust : ndarray of shape (n_images,), float32
         Probability of the best class less that of the second; infinite where `y` has a label.
     """
-    n_labels = np.bincount(assignment[y >= 0], minlength=assignment.max() + 1)
-    weights = (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
+    weights = _cluster_weights(assignment, y)
     # The margin needs a second class, if one that no image has.
     n_classes = max(n_classes, 2)
     probabilities = spread_labels(affinity, y, weights, n_classes, alpha, n_sweeps)
     return _best_class(probabilities, y)
 
 
-def smooth_scores(affinity, scores, y, evidence, n_sweeps):
-    """Smooth what a regression says of each image over the kNN graph; trust clear winners.
+def combine_with_graph(
+    affinity, assignment, scores, y, alpha, n_sweeps, spread_evidence, neighbor_evidence
+):
+    """Combine what a regression says of each image with the kNN graph; trust clear winners.
 
-    The more labels there are, the more the regression knows that neighbors do not: an image's
-    scores count n / (n + evidence) with n labels, those of its neighbors the rest.
+    The scores are multiplied by the probabilities that labels spread over the graph give, as by a
+    second expert (G. Hinton, "Training Products of Experts by Minimizing Contrastive Divergence",
+    Neural Computation 2002), then smoothed over the graph. The more labels there are, the more the
+    regression knows that neighbors do not: with n labels, the exponent of the spread probabilities
+    is spread_evidence / (spread_evidence + n), and the share of its neighbors in an image's
+    smoothed scores neighbor_evidence / (neighbor_evidence + n).
 
     Parameters
     ----------
     affinity : sparse array of shape (n_images, n_images)
         From `fewlabel.graph.affinity_graph`.
+    assignment : ndarray of shape (n_images,), int
+        Cluster of each image.
     scores : ndarray of shape (n_images, n_classes), float32
         From `fewlabel.kernel_regression.class_scores`; what is below 0 counts as 0.
     y : ndarray of shape (n_images,), int
         Labels, -1 where unlabeled; they replace their images' scores.
-    evidence : float
-        Number of labels with which an image and its neighbors count alike.
-    n_sweeps : int
+    alpha, n_sweeps
+        As in `fewlabel.graph.spread_labels`.
+    spread_evidence, neighbor_evidence : float
 
     Returns
     -------
@@ -92,11 +99,19 @@ def smooth_scores(affinity, scores, y, evidence, n_sweeps):
         As of `spread_over_graph`.
     """
     labeled = np.flatnonzero(y >= 0)
+    weights = _cluster_weights(assignment, y)
+    spread = spread_labels(affinity, y, weights, scores.shape[1], alpha, n_sweeps)
     own = np.maximum(scores, 0)
+    own *= spread ** (spread_evidence / (spread_evidence + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     own[labeled] = np.eye(scores.shape[1], dtype=np.float32)[y[labeled]]
-    alpha = evidence / (evidence + len(labeled))
-    return _best_class(smooth(affinity, own, alpha, n_sweeps), y)
+    neighbor_share = neighbor_evidence / (neighbor_evidence + len(labeled))
+    return _best_class(smooth(affinity, own, neighbor_share, n_sweeps), y)
+
+
+def _cluster_weights(assignment, y):
+    n_labels = np.bincount(assignment[y >= 0], minlength=assignment.max() + 1)
+    return (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
 
 
 def _best_class(probabilities, y):

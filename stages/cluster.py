@@ -1,5 +1,6 @@
 """Cluster the training images, one cluster for each label of the budget."""
 
+import joblib
 import numpy as np
 
 from stages.artifacts import save_array, save_joblib
@@ -9,12 +10,17 @@ from stages.params import Params, run
 def main(params: Params) -> None:
     """Write each image's cluster and distance, and each cluster's representative."""
     from fewlabel.clustering import build_clustering, nearest_to_centroids
+    from fewlabel.graph import neighborhood_features
 
+    affinity = joblib.load("data/graph/affinity.joblib")
     embedding = np.load("data/embedded/train_embedding.npy")
-    algorithm = params.cluster.algorithm
-    settings = dict(getattr(params.cluster, algorithm))
-    clustering = build_clustering(algorithm, params.label_budget, params.seed, **settings)
-    assignment, distance, representatives = nearest_to_centroids(clustering, embedding)
+    of_clusters = params.cluster
+    features = neighborhood_features(affinity, embedding, of_clusters.alpha, of_clusters.n_sweeps)
+    settings = dict(getattr(of_clusters, of_clusters.algorithm))
+    clustering = build_clustering(
+        of_clusters.algorithm, params.label_budget, params.seed, **settings
+    )
+    assignment, distance, representatives = nearest_to_centroids(clustering, features)
     save_joblib("models/kmeans.joblib", clustering)
     save_array("data/clusters/assignment.npy", assignment)
     save_array("data/clusters/distance.npy", distance)

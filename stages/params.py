@@ -86,6 +86,8 @@ class MiniBatchSettings(Settings):
 
 
 class ClusterSettings(Settings):
+    alpha: Annotated[float, Field(ge=0, lt=1)]
+    n_sweeps: PositiveInt
     algorithm: Literal["kmeans", "minibatch"]
     kmeans: KMeansSettings
     minibatch: MiniBatchSettings
@@ -105,9 +107,9 @@ class SpreadSettings(Settings):
     n_sweeps: PositiveInt
 
 
-class RegressionSettings(Settings):
-    evidence: PositiveFloat
-    n_sweeps: PositiveInt
+class RegressionSettings(SpreadSettings):
+    spread_evidence: PositiveFloat
+    neighbor_evidence: PositiveFloat
 
 
 class PropagateSettings(Settings):

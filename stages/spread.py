@@ -12,7 +12,11 @@ def main(params: Params) -> None:
 
     Images that are to get no label have the class -1, and are trusted least.
     """
-    from fewlabel.propagation import smooth_scores, spread_over_clusters, spread_over_graph
+    from fewlabel.propagation import (
+        combine_with_graph,
+        spread_over_clusters,
+        spread_over_graph,
+    )
 
     answers = np.load("data/labeled/labels.npy")
     assignment = np.load("data/clusters/assignment.npy")
@@ -26,12 +30,12 @@ def main(params: Params) -> None:
         settings = getattr(params.propagate, method)
         if method == "graph":
             classes, trust = spread_over_graph(
-                affinity, assignment, answers, n_classes, settings.alpha, settings.n_sweeps
+                affinity, assignment, answers, n_classes, **dict(settings)
             )
         else:
             scores = _scores(answers, n_classes)
-            classes, trust = smooth_scores(
-                affinity, scores, answers, settings.evidence, settings.n_sweeps
+            classes, trust = combine_with_graph(
+                affinity, assignment, scores, answers, **dict(settings)
             )
     excluded = np.load("data/labeled/excluded.npy")
     classes[excluded], trust[excluded] = -1, -np.inf
@@ -43,7 +47,7 @@ def _scores(answers, n_classes):
     from sklearn.preprocessing import FunctionTransformer
 
     from fewlabel.embedding import leading_components
-    from fewlabel.kernel_regression import class_scores, examples
+    from fewlabel.kernel_regression import LEAST_COMPONENTS, class_scores, examples
     from fewlabel.normalization import transform_images
 
     labeled = np.flatnonzero(answers >= 0)
@@ -55,7 +59,7 @@ def _scores(answers, n_classes):
     of_examples = transform_images(embedding, images)
     features = np.load("data/embedded/train_features.npy")
     if not isinstance(embedding, FunctionTransformer):  # pixels are in no order
-        n_components = max(128, len(labeled))
+        n_components = max(LEAST_COMPONENTS, len(labeled))
         features, of_examples = (
             leading_components(rows, n_components) for rows in (features, of_examples)
         )

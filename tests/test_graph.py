@@ -6,7 +6,12 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.semi_supervised import LabelSpreading
 
-from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
+from fewlabel.graph import (
+    affinity_graph,
+    nearest_neighbors,
+    neighborhood_features,
+    spread_labels,
+)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +168,24 @@ def test_what_no_label_reaches_is_uniform():
     spread = spread_labels(graph, y, np.ones(4), n_classes=5, alpha=0.9, n_sweeps=30)
     np.testing.assert_allclose(spread[:2], np.eye(5)[[2, 2]])
     np.testing.assert_allclose(spread[2:], 1 / 5)
+
+
+def test_neighborhood_features_equal_the_iteration_in_float64():
+    *_, graph = random_graph()
+    X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
+    X[3] = 0
+    diffused = exact = X.astype(float)
+    for _ in range(4):
+        diffused = 0.7 * (graph.toarray() @ diffused) + 0.3 * exact
+    length = np.linalg.norm(exact, axis=1) / np.linalg.norm(diffused, axis=1)
+    expected = np.hstack([diffused * length[:, None], exact / 2])
+    features = neighborhood_features(graph, X, alpha=0.7, n_sweeps=4)
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-6)
+    assert features.dtype == np.float32
+
+
+def test_no_share_of_neighbors_leaves_the_features_as_they_are():
+    *_, graph = random_graph()
+    X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
+    features = neighborhood_features(graph, X, alpha=0, n_sweeps=4)
+    np.testing.assert_allclose(features, np.hstack([X, X / 2]), rtol=1e-6)

@@ -8,7 +8,6 @@ from fewlabel.kernel_regression import (
     class_scores,
     examples,
     shifted_copies,
-    unit_length,
 )
 
 
@@ -56,11 +55,6 @@ def test_shifted_copies_repeat_the_edge(channels):
 def test_small_images_are_not_shifted():
     images = np.ones((2, 8, 8), np.float32)
     np.testing.assert_array_equal(shifted_copies(images), images)
-
-
-def test_unit_length():
-    rows = unit_length(np.float32([[3, 4], [0, 0]]))
-    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0]])
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Scaling of pixels."""
+"""Scaling of pixels and of features."""
 
 import numpy as np
 import pytest
 
-from fewlabel.normalization import normalizer, to_unit
+from fewlabel.normalization import normalizer, scale_to_length, to_unit
 
 
 def test_to_unit():
@@ -47,3 +47,10 @@ def test_float32_stays_float32(method, pixels):
 def test_unknown_method():
     with pytest.raises(KeyError, match="sigmoid"):
         normalizer("sigmoid")
+
+
+@pytest.mark.parametrize("length", [1, 1000, np.array([[2], [3]])])
+def test_scale_to_length(length):
+    rows = scale_to_length(np.float32([[3, 4], [0, 0]]), length)
+    np.testing.assert_allclose(rows, np.array([[0.6, 0.8], [0, 0]]) * length, rtol=1e-6)
+    assert rows.dtype == np.float32

@@ -35,6 +35,7 @@ INTEGERS = {
     "embed.patches.pooling_grid": (1, INFINITY),
     "embed.patches.n_components": (1, INFINITY),
     "embed.patches.n_leading_components": (1, INFINITY),
+    "cluster.n_sweeps": (1, INFINITY),
     "cluster.kmeans.n_init": (1, INFINITY),
     "cluster.kmeans.max_iterations": (1, INFINITY),
     "cluster.minibatch.batch_size": (1, INFINITY),
@@ -52,11 +53,14 @@ INTEGERS = {
 TINY, HUGE = UP(0, 1), sys.float_info.max
 FLOATS = {
     "embed.patches.variance_power": (0, 1),
+    "cluster.alpha": (0, UP(1, 0)),
     "label.oracle_error_rate": (0, 1),
     "propagate.graph.alpha": (TINY, UP(1, 0)),
     "propagate.percentile": (TINY, 100),
     "train.logistic_regression.C": (TINY, HUGE),
-    "propagate.regression.evidence": (TINY, HUGE),
+    "propagate.regression.alpha": (TINY, UP(1, 0)),
+    "propagate.regression.spread_evidence": (TINY, HUGE),
+    "propagate.regression.neighbor_evidence": (TINY, HUGE),
     **{f"train.{network}.learning_rate": (TINY, HUGE) for network in NETWORKS},
     **{f"train.{network}.label_smoothing": (0, UP(1, 0)) for network in NETWORKS},
 }

@@ -18,7 +18,8 @@ PROPAGATE = {"propagate", "evaluate_propagation", *arms("propagated"), "package"
 SPREAD = {"spread", *PROPAGATE}
 LABEL = {"label", *arms("representatives"), *SPREAD}
 CLUSTER = {"cluster", *LABEL}
-EMBED = {"embed", "graph", *arms(*ARMS), *CLUSTER}
+GRAPH = {"graph", *CLUSTER}
+EMBED = {"embed", *arms(*ARMS), *GRAPH}
 TRAIN = {*arms(*ARMS), "package"}
 SELECT = {"select", *arms("labeled_subset")}
 
@@ -34,13 +35,15 @@ RERUNS = {
     "embed.patches.pooling_grid": (2, EMBED),
     "embed.patches.n_components": (24, EMBED),
     "embed.patches.variance_power": (0.5, EMBED),
-    "embed.patches.n_leading_components": (16, {"embed", "graph", *CLUSTER}),
+    "embed.patches.n_leading_components": (16, {"embed", *GRAPH}),
+    "cluster.alpha": (0.5, CLUSTER),
+    "cluster.n_sweeps": (3, CLUSTER),
     "cluster.algorithm": ("minibatch", CLUSTER),
     "cluster.kmeans.init": ("k-means++", CLUSTER),
     "cluster.kmeans.n_init": (5, CLUSTER),
     "cluster.kmeans.max_iterations": (2, CLUSTER),
     "label.oracle_error_rate": (0.5, LABEL | SELECT),
-    "graph.n_neighbors": (5, SPREAD | {"graph"}),
+    "graph.n_neighbors": (5, GRAPH),
     "propagate.method": ("cluster", SPREAD),
     "propagate.graph.alpha": (0.5, SPREAD),
     "propagate.graph.n_sweeps": (2, SPREAD),
@@ -55,8 +58,10 @@ IDLE = {
     "embed.pca.n_components": 24,
     "cluster.minibatch.batch_size": 512,
     "cluster.minibatch.max_iterations": 5,
-    "propagate.regression.evidence": 10,
+    "propagate.regression.alpha": 0.5,
     "propagate.regression.n_sweeps": 3,
+    "propagate.regression.spread_evidence": 10,
+    "propagate.regression.neighbor_evidence": 10,
 }
 
 STEPS = {"epochs": 2, "min_steps": 4, "batch_size": 16, "learning_rate": 0.002}

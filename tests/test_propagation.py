@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
 from fewlabel.percentile import most_trusted
-from fewlabel.propagation import smooth_scores, spread_over_clusters, spread_over_graph
+from fewlabel.propagation import combine_with_graph, spread_over_clusters, spread_over_graph
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
 TRUSTS = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
@@ -175,26 +175,36 @@ def test_a_tie_between_classes_is_no_label():
     assert trust[1] == 0
 
 
-@pytest.mark.parametrize("evidence", [0.5, 2.0, 30.0])
-def test_smoothed_scores_solve_the_linear_system(blobs, evidence):
-    affinity, _ = blobs
+@pytest.mark.parametrize("n_labels_a_side", [1, 7])
+@pytest.mark.parametrize(("spread_evidence", "neighbor_evidence"), [(1e-30, 2.0), (6.0, 30.0)])
+def test_combined_scores_solve_the_linear_systems(
+    blobs, n_labels_a_side, spread_evidence, neighbor_evidence
+):
+    affinity, assignment = blobs
+    n_images, n_classes, alpha = len(assignment), 3, 0.8
     rng = np.random.default_rng(0)
-    scores = rng.normal(0.3, 0.4, (affinity.shape[0], 3)).astype(np.float32)
-    y = np.full(len(scores), -1)
-    y[[3, 50]] = 0, 1
-    classes, trust = smooth_scores(affinity, scores, y, evidence, n_sweeps=400)
-    own = np.maximum(scores, 0)
-    own = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-30)
-    own[[3, 50]] = [[1, 0, 0], [0, 1, 0]]
-    alpha = evidence / (evidence + 2)
-    system = np.eye(len(scores)) - alpha * affinity.toarray()
-    expected = np.linalg.solve(system, own)
-    expected /= expected.sum(axis=1, keepdims=True)
-    unlabeled = np.flatnonzero(y < 0)
-    np.testing.assert_array_equal(classes[unlabeled], expected[unlabeled].argmax(axis=1))
-    np.testing.assert_array_equal(classes[[3, 50]], [0, 1])
-    ordered = np.sort(expected, axis=1)
-    np.testing.assert_allclose(
-        trust[unlabeled], (ordered[:, -1] - ordered[:, -2])[unlabeled], atol=1e-4
+    scores = rng.normal(0.3, 0.4, (n_images, n_classes)).astype(np.float32)
+    y = np.full(n_images, -1)
+    y[: 3 * n_labels_a_side : 3], y[40 : 40 + n_labels_a_side] = 0, 1
+    labeled = y >= 0
+    one_hot = np.where(labeled[:, None], np.eye(n_classes)[y], 0)
+
+    def smoothed(own, alpha):
+        solution = np.linalg.solve(np.eye(n_images) - alpha * affinity.toarray(), own)
+        total = solution.sum(axis=1, keepdims=True)
+        return np.where(total > 0, solution / np.where(total > 0, total, 1), 1 / n_classes)
+
+    size = np.array([40, 20, 12])[assignment][:, None]
+    spread = smoothed(one_hot * size / n_labels_a_side, alpha)
+    exponent = spread_evidence / (spread_evidence + labeled.sum())
+    own = np.maximum(scores, 0) * spread**exponent
+    own = np.where(labeled[:, None], one_hot, own / np.maximum(own.sum(1, keepdims=True), 1e-30))
+    expected = smoothed(own, neighbor_evidence / (neighbor_evidence + labeled.sum()))
+
+    classes, trust = combine_with_graph(
+        affinity, assignment, scores, y, alpha, 400, spread_evidence, neighbor_evidence
     )
-    assert np.isposinf(trust[[3, 50]]).all()
+    ordered = np.sort(expected, axis=1)
+    margin = np.where(labeled, np.inf, ordered[:, -1] - ordered[:, -2])
+    np.testing.assert_allclose(trust, margin, atol=1e-4)
+    np.testing.assert_array_equal(classes, np.where(labeled, y, expected.argmax(axis=1)))
