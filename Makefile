@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro label test test-browser test-network lint bench frontier demo-own-images study readme dag lock clean
+.PHONY: help setup repro label test test-browser test-network lint bench ablation frontier demo-own-images study readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,12 @@ lint: $(INSTALLED) ## Check style and formatting.
 	ruff check .
 	ruff format --check .
 
-bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored; peak memory a stage.
+bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, and its pieces beside libraries.
 	python -m benchmarks.pipeline
+	python -m benchmarks.pieces
+
+ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
+	python -m benchmarks.ablation
 
 frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (two hours; it goes on where it was stopped).
 	dvc repro frontier/dvc.yaml
@@ -62,7 +66,7 @@ demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 la
 study: $(INSTALLED) ## Repeat every published method beside ours (hours; it goes on where it was stopped).
 	dvc repro study/dvc.yaml
 
-readme: $(INSTALLED) ## Write the generated parts of README.md anew.
+readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md anew.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.

@@ -69,17 +69,21 @@ class Workspace:
         """Change settings of the clone."""
         set_params(self.folder / "params.yaml", settings)
 
-    def dvc(self, *arguments: str) -> float:
-        """Run dvc in the clone; return the seconds it took."""
+    def run(self, *command: str) -> float:
+        """Run a command in the clone; return the seconds it took."""
         start = time.perf_counter()
         subprocess.run(
-            ["dvc", *arguments],
+            command,
             cwd=self.folder,
             env=self._environment,
             check=True,
             stdout=subprocess.DEVNULL,
         )
         return time.perf_counter() - start
+
+    def dvc(self, *arguments: str) -> float:
+        """Run dvc in the clone; return the seconds it took."""
+        return self.run("dvc", *arguments)
 
     def n_stages(self, target: str) -> int:
         """Return the number of stages of a dvc.yaml."""

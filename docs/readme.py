@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md: `make readme`.
+"""Write the generated parts of README.md and docs/choices.md: `make readme`.
 
 A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its figures come from the metrics files
 and benchmarks/*, its graph from DVC.
@@ -18,23 +18,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def arms_table() -> str:
     """One row an arm, from metrics/ARM.json."""
-    rows = {arm: json.loads((ROOT / f"metrics/{arm}.json").read_text()) for arm in ARMS}
-    columns = list(rows[ARMS[0]])
-    lines = [f"| arm | {' | '.join(columns)} |", f"| --- {'| ---: ' * len(columns)}|"]
-    for arm, metrics in rows.items():
-        cells = [
-            f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for value in metrics.values()
-        ]
-        lines.append(f"| {arm} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    metrics = {arm: json.loads((ROOT / f"metrics/{arm}.json").read_text()) for arm in ARMS}
+    rows = [
+        [arm, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in of_arm.values())]
+        for arm, of_arm in metrics.items()
+    ]
+    return _table(["arm", *metrics[ARMS[0]]], rows)
 
 
 def frontier_table() -> str:
     """Mean and standard deviation over seeds, from frontier/rows/."""
     of_budget = frontier().groupby(["data", "labels"])
-    columns = ["best published", "published recipe", "our target", *ARMS, "labels right", "seeds"]
-    columns = ["data", "labels", *columns, "seconds", "peak memory, MB"]
-    lines = [f"| {' | '.join(columns)} |", f"| --- {'| ---: ' * (len(columns) - 1)}|"]
+    header = ["data", "labels", "best published", "published recipe", "our target", *ARMS]
+    header += ["labels right", "seeds", "seconds", "peak memory, MB"]
+    rows = []
     for aim in TARGETS.itertuples():
         if (aim.data, aim.labels) not in of_budget.groups:
             continue
@@ -43,12 +40,11 @@ def frontier_table() -> str:
             "" if pd.isna(value) else f"{value:.4g}" for value in (aim.published, aim.recipe)
         ]
         right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
-        cells = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
-        cells += [_mean(runs[arm]) for arm in ARMS]
-        cells += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
-        cells.append(f"{runs['peak_memory_mb'].max():,.0f}")
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+        row = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
+        row += [_mean(runs[arm]) for arm in ARMS]
+        row += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
+        rows.append([*row, f"{runs['peak_memory_mb'].max():,.0f}"])
+    return _table(header, rows)
 
 
 def _mean(values) -> str:
@@ -59,14 +55,69 @@ def _mean(values) -> str:
 def times_table() -> str:
     """Whole runs and stages, from benchmarks/pipeline.json."""
     report = json.loads((ROOT / "benchmarks/pipeline.json").read_text())
-    lines = [f"{report['machine']}:", "", "| `dvc repro` | seconds |", "| --- | ---: |"]
-    lines += [f"| {run['run']} | {run['seconds']:.1f} |" for run in report["runs"]]
-    lines += ["", "| stage | seconds | peak memory, MB |", "| --- | ---: | ---: |"]
-    lines += [
-        f"| {stage['stage']} | {stage['seconds']:.1f} | {stage['peak_memory_mb']:,.0f} |"
+    runs = [[run["run"], f"{run['seconds']:.1f}"] for run in report["runs"]]
+    stages = [
+        [stage["stage"], f"{stage['seconds']:.1f}", f"{stage['peak_memory_mb']:,.0f}"]
         for stage in report["stages"]
     ]
-    return "\n".join(lines)
+    return "\n\n".join(
+        [
+            f"{report['machine']}:",
+            _table(["`dvc repro`", "seconds"], runs),
+            _table(["stage", "seconds", "peak memory, MB"], stages),
+        ]
+    )
+
+
+def pieces_tables() -> str:
+    """Pieces beside libraries, arithmetic and their growth, from benchmarks/pieces.json."""
+    report = json.loads((ROOT / "benchmarks/pieces.json").read_text())
+    clustering = [
+        [x["k"], x["k-means"], f"{x['seconds']:.1f}", f"{x['inertia']:,.0f}"]
+        for x in report["clustering"]
+    ]
+    propagation = [
+        [
+            x["method"],
+            f"{x['seconds']:.1f}",
+            f"{x['peak_memory_mb']:,.0f}",
+            f"{x['label_accuracy']:.4f}",
+        ]
+        for x in report["propagation"]
+    ]
+    [embed] = report["embed"]
+    limit = (
+        f"Embedding 60,000 images takes {embed['seconds']:.1f} s. Its matrix products are "
+        f"{embed['gigaflop']:,.0f} gigaflop, which would take {embed['limit_seconds']:.1f} s at "
+        f"the {embed['gigaflop_per_second']:,.0f} a second of a product of two square matrices."
+    )
+    growth = pd.DataFrame(report["growth"])
+    cells = growth.apply(lambda x: f"{x['seconds']:.1f} s, {x['peak_memory_mb']:,.0f} MB", axis=1)
+    growth = growth.assign(cell=cells).pivot_table("cell", "stage", "images", "first", sort=False)
+    return "\n\n".join(
+        [
+            _table(["clusters", "k-means", "seconds", "inertia"], clustering),
+            _table(["100 labels spread by", "seconds", "peak memory, MB", "right"], propagation),
+            limit,
+            _table(
+                ["stage", *(f"{n:,} images" for n in growth.columns)],
+                growth.reset_index().to_numpy().tolist(),
+            ),
+        ]
+    )
+
+
+def ablation_table() -> str:
+    """Share of labels right after each change, from benchmarks/ablation.json."""
+    rows = pd.DataFrame(json.loads((ROOT / "benchmarks/ablation.json").read_text()))
+    right = rows.pivot_table("right", "step", "labels", aggfunc=_mean, sort=False)
+    header = ["each with all above it", *(f"{n:,} labels" for n in right.columns)]
+    return _table(header, right.reset_index().to_numpy().tolist())
+
+
+def _table(header: list, rows: list[list]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
 
 
 def dag() -> str:
@@ -76,18 +127,25 @@ def dag() -> str:
     return done.stdout.strip()
 
 
-def rewritten(text: str) -> str:
-    """Return README.md's text with every generated part made anew."""
-    for part in (arms_table, frontier_table, times_table, dag):
+PARTS = {
+    "README.md": (arms_table, frontier_table, times_table, pieces_tables, dag),
+    "docs/choices.md": (ablation_table,),
+}
+
+
+def rewritten(document: str) -> str:
+    """Return a document's text with every generated part made anew."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for part in PARTS[document]:
         start, end = f"<!-- {part.__name__} -->", f"<!-- /{part.__name__} -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no part {start} ... {end}")
+            raise ValueError(f"{document} has no part {start} ... {end}")
         content = f"{start}\n{part()}\n{end}"
         text = pattern.sub(lambda _, content=content: content, text)
     return text
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(rewritten(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in PARTS:
+        (ROOT / document).write_text(rewritten(document), encoding="utf-8")

@@ -1,17 +1,20 @@
-"""README.md tells what the repository holds."""
+"""README.md and docs/ tell what the repository holds."""
 
 import re
 import tomllib
 from pathlib import Path
 
-from docs.readme import rewritten
+import pytest
+
+from docs.readme import PARTS, rewritten
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_generated_parts_are_up_to_date():
-    assert rewritten(README) == README
+@pytest.mark.parametrize("document", PARTS)
+def test_generated_parts_are_up_to_date(document):
+    assert rewritten(document) == (ROOT / document).read_text(encoding="utf-8")
 
 
 def test_every_dependency_has_a_reason():

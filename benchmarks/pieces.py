@@ -1,0 +1,198 @@
+"""Compare pieces of the pipeline with libraries, with arithmetic and with their own growth.
+
+`make bench` prints the tables and writes benchmarks/pieces.json. All runs in a clone, in which the
+pipeline has run up to its graph and its labels; each piece has a process of its own there,
+`python -m benchmarks.pieces PIECE WORD...`, and prints what it measured.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.workspace import ROOT, Workspace, workspace
+from stages.artifacts import save_array, save_json
+from stages.params import read_params
+
+CLUSTERINGS = ("fewlabel", "KMeans, k-means++", "KMeans, random", "MiniBatchKMeans", "faiss.Kmeans")
+N_CLUSTERS = (100, 2000)
+PROPAGATIONS = ("regression", "graph", "LabelSpreading")
+# More than the data set has are copies of it, shifted by a pixel.
+N_IMAGES = (10_000, 20_000, 60_000, 240_000)
+SHIFTS = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+def main() -> None:
+    """Run every piece; print the tables and write them."""
+    with workspace() as work:
+        work.dvc("repro", "dvc.yaml:label", "dvc.yaml:graph")
+        work.take_stages()
+        report = {
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+            "clustering": [
+                {"k": k, "k-means": kind} | _in_a_process(work, "clustering", kind, str(k))
+                for k in N_CLUSTERS
+                for kind in CLUSTERINGS
+            ],
+            "propagation": [_propagation_in_a_process(work, kind) for kind in PROPAGATIONS],
+            "embed": [_in_a_process(work, "embed")],
+            "growth": _growth(work),
+        }
+    save_json(ROOT / "benchmarks" / "pieces.json", report)
+    for name in ("clustering", "propagation", "embed", "growth"):
+        print(f"\n{name}\n{pd.DataFrame(report[name]).round(3).to_string(index=False)}")
+
+
+def clustering(kind: str, n_clusters: str) -> dict:
+    """Time k-means of what the pipeline clusters; inertia is of squared distances."""
+    import faiss
+    import joblib
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.metrics import pairwise_distances_argmin_min
+
+    from fewlabel.clustering import build_clustering, nearest_to_centroids
+    from fewlabel.graph import neighborhood_features
+
+    of_clusters, k = read_params().cluster, int(n_clusters)
+    affinity = joblib.load("data/graph/affinity.joblib")
+    embedding = np.load("data/embedded/train_embedding.npy")
+    X = neighborhood_features(affinity, embedding, of_clusters.alpha, of_clusters.n_sweeps)
+    most = of_clusters.kmeans.max_iterations
+    settings = {"n_init": 1, "max_iter": most, "random_state": 0}
+    start = time.perf_counter()
+    match kind:
+        case "fewlabel":
+            kmeans = build_clustering("kmeans", k, 0, **dict(of_clusters.kmeans))
+            nearest_to_centroids(kmeans, X)
+            centroids = kmeans.cluster_centers_
+        case "faiss.Kmeans":
+            # By default, it learns from a sample.
+            kmeans = faiss.Kmeans(X.shape[1], k, niter=most, seed=0, max_points_per_centroid=len(X))
+            kmeans.train(X)
+            centroids = kmeans.centroids
+        case "MiniBatchKMeans":
+            centroids = MiniBatchKMeans(k, **settings).fit(X).cluster_centers_
+        case _:
+            init = kind.removeprefix("KMeans, ")
+            centroids = KMeans(k, init=init, **settings).fit(X).cluster_centers_
+    measured = _measured(start)
+    _, distance = pairwise_distances_argmin_min(X, centroids)
+    return measured | {"inertia": float(np.square(distance, dtype=float).sum())}
+
+
+def propagation(kind: str) -> dict:
+    """Time all from features and 100 labels to a class of each image; count those that are right.
+
+    Ours are the stages `graph` and `spread`, with their files.
+    """
+    y, truth = np.load("data/labeled/labels.npy"), np.load("data/raw/train_labels.npy")
+    params = read_params()
+    start = time.perf_counter()
+    if kind == "LabelSpreading":
+        from sklearn.semi_supervised import LabelSpreading
+
+        X = np.load("data/embedded/train_embedding.npy")
+        model = LabelSpreading(kernel="knn", n_neighbors=params.graph.n_neighbors, n_jobs=-1)
+        classes = model.fit(X, y).transduction_
+    else:
+        from stages import graph, spread
+
+        graph.main(params)
+        spread.main(params)
+        classes = np.load("data/spread/classes.npy")
+    return _measured(start) | {"label_accuracy": float((classes == truth)[y < 0].mean())}
+
+
+def embed() -> dict:
+    """Time the embedding of all images, and how long its matrix products alone would take.
+
+    Their rate is that of a product of two square matrices, float32, the best of five.
+    """
+    import joblib
+
+    images = np.load("data/normalized/train_images.npy")
+    embedding = joblib.load("models/embedding.joblib")
+    n_positions = np.prod(np.subtract(images.shape[1:], embedding.patch_shape_) + 1)
+    n_operations = 2 * (n_positions * embedding.filters_.size + embedding.pca_.components_.size)
+    gigaflop = len(images) * float(n_operations) / 1e9
+    start = time.perf_counter()
+    embedding.transform(images.reshape(len(images), -1))
+    measured = _measured(start)
+    square = np.random.default_rng(0).random((4096, 4096), np.float32)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        square @ square
+        seconds.append(time.perf_counter() - start)
+    rate = 2 * len(square) ** 3 / min(seconds) / 1e9
+    return measured | {
+        "gigaflop": gigaflop,
+        "gigaflop_per_second": rate,
+        "limit_seconds": gigaflop / rate,
+    }
+
+
+def _measured(start: float) -> dict:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_memory_mb": peak * bytes_per_unit / 1e6,
+    }
+
+
+def _in_a_process(work: Workspace, *words: str) -> dict:
+    print(*words, "...", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.pieces", *words],
+        cwd=work.folder,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _propagation_in_a_process(work: Workspace, kind: str) -> dict:
+    if kind != "LabelSpreading":
+        work.set_params({"propagate.method": kind})
+    return {"method": kind} | _in_a_process(work, "propagation", kind)
+
+
+def _growth(work: Workspace) -> list[dict]:
+    """Run the stages that see all images on more and more of them, with 100 labels."""
+    work.set_params({"propagate.method": "regression"})
+    data = work.folder / "data"
+    images = np.load(data / "normalized/train_images.npy")
+    truth = np.load(data / "raw/train_labels.npy")
+    rows = []
+    for n in N_IMAGES:
+        shifts = SHIFTS[: -(-n // len(images))]
+        copies = np.concatenate([np.roll(images, shift, axis=(1, 2)) for shift in shifts])
+        save_array(data / "normalized/train_images.npy", copies[:n])
+        for stage in ("embed", "graph", "cluster"):
+            work.run("python", "-m", f"stages.{stage}")
+        representatives = np.load(data / "clusters/representatives.npy")
+        labels = np.full(n, -1)
+        labels[representatives] = truth[representatives % len(truth)]
+        save_array(data / "labeled/labels.npy", labels)
+        save_array(data / "labeled/excluded.npy", np.zeros(n, bool))
+        work.run("python", "-m", "stages.spread")
+        rows += [{"images": n} | record for record in work.take_stages()]
+        print(*rows[-4:], sep="\n", flush=True)
+    return rows
+
+
+PIECES = {piece.__name__: piece for piece in (clustering, propagation, embed)}
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(PIECES[sys.argv[1]](*sys.argv[2:])))
+    else:
+        main()
