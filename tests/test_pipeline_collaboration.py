@@ -86,10 +86,10 @@ def test_experiments_run_in_the_workspace_and_from_the_queue(project):
 def test_a_clone_pulls_what_was_pushed_and_has_nothing_to_run(project, tmp_path):
     project.dvc("remote", "add", "--default", "storage", str(tmp_path / "storage"))
     project.commit("Add a remote")
-    project.dvc("push", "dvc.yaml")
+    project.dvc("push")
     project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
     clone = replace(project, folder=tmp_path / "clone")
-    clone.dvc("pull", "dvc.yaml")
+    clone.dvc("pull")
     assert clone.repro() == []
     assert clone.hashes("data", "models", "metrics") == project.hashes("data", "models", "metrics")
     assert clone.run("git", "status", "--porcelain").stdout == ""
