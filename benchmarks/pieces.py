@@ -6,8 +6,6 @@ pipeline has run up to its graph and its labels; each piece has a process of its
 """
 
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 
+from benchmarks.pipeline import MACHINE
 from benchmarks.workspace import ROOT, Workspace, workspace
 from stages.artifacts import save_array, save_json
 from stages.params import read_params
@@ -34,7 +33,7 @@ def main() -> None:
         work.dvc("repro", "dvc.yaml:label", "dvc.yaml:graph")
         work.take_stages()
         report = {
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+            "machine": MACHINE,
             "clustering": [
                 {"k": k, "k-means": kind} | _in_a_process(work, "clustering", kind, str(k))
                 for k in N_CLUSTERS

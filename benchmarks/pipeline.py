@@ -3,7 +3,6 @@
 Prints a table of whole runs and one of stages, and writes both to benchmarks/pipeline.json.
 """
 
-import json
 import os
 import platform
 from statistics import median
@@ -11,7 +10,9 @@ from statistics import median
 import pandas as pd
 
 from benchmarks.workspace import ROOT, trivial_pipeline, workspace
+from stages.artifacts import save_json
 
+MACHINE = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
 CHANGES = {
     "one param: percentile": {"propagate.percentile": 50},
     "one param: model": {"train.model": "logistic_regression"},
@@ -42,13 +43,11 @@ def main() -> None:
         name = f"{n_stages} trivial stages, {n_beside} beside them, nothing to do"
         runs.append(_run(trivial, name, times=7))
     report = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
-        f"{platform.python_version()}",
+        "machine": MACHINE,
         "runs": runs,
         "stages": stages,
     }
-    path = ROOT / "benchmarks" / "pipeline.json"
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    save_json(ROOT / "benchmarks" / "pipeline.json", report)
     print(report["machine"])
     for rows in (runs, stages):
         print(f"\n{pd.DataFrame(rows).round(1).to_string(index=False)}")

@@ -4,7 +4,6 @@ A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its figures come fro
 and benchmarks/*, its graph from DVC.
 """
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -12,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.frontier import ARMS, TARGETS, frontier
+from stages.artifacts import load_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def arms_table() -> str:
     """One row an arm, from metrics/ARM.json."""
-    metrics = {arm: json.loads((ROOT / f"metrics/{arm}.json").read_text()) for arm in ARMS}
+    metrics = {arm: load_json(ROOT / f"metrics/{arm}.json") for arm in ARMS}
     rows = [
         [arm, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in of_arm.values())]
         for arm, of_arm in metrics.items()
@@ -54,7 +54,7 @@ def _mean(values) -> str:
 
 def times_table() -> str:
     """Whole runs and stages, from benchmarks/pipeline.json."""
-    report = json.loads((ROOT / "benchmarks/pipeline.json").read_text())
+    report = load_json(ROOT / "benchmarks/pipeline.json")
     runs = [[run["run"], f"{run['seconds']:.1f}"] for run in report["runs"]]
     stages = [
         [stage["stage"], f"{stage['seconds']:.1f}", f"{stage['peak_memory_mb']:,.0f}"]
@@ -71,7 +71,7 @@ def times_table() -> str:
 
 def pieces_tables() -> str:
     """Pieces beside libraries, arithmetic and their growth, from benchmarks/pieces.json."""
-    report = json.loads((ROOT / "benchmarks/pieces.json").read_text())
+    report = load_json(ROOT / "benchmarks/pieces.json")
     clustering = [
         [x["k"], x["k-means"], f"{x['seconds']:.1f}", f"{x['inertia']:,.0f}"]
         for x in report["clustering"]
@@ -109,7 +109,7 @@ def pieces_tables() -> str:
 
 def ablation_table() -> str:
     """Share of labels right after each change, from benchmarks/ablation.json."""
-    rows = pd.DataFrame(json.loads((ROOT / "benchmarks/ablation.json").read_text()))
+    rows = pd.DataFrame(load_json(ROOT / "benchmarks/ablation.json"))
     right = rows.pivot_table("right", "step", "labels", aggfunc=_mean, sort=False)
     header = ["each with all above it", *(f"{n:,} labels" for n in right.columns)]
     return _table(header, right.reset_index().to_numpy().tolist())
