@@ -57,7 +57,7 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, 
 ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 	python -m benchmarks.ablation
 
-frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (two hours; it goes on where it was stopped).
+frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (three hours; it goes on where it was stopped).
 	dvc repro frontier/dvc.yaml
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
