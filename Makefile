@@ -57,7 +57,7 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, 
 ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 	python -m benchmarks.ablation
 
-frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (three hours; it goes on where it was stopped).
+frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it goes on where it was stopped).
 	dvc repro frontier/dvc.yaml
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
@@ -66,7 +66,7 @@ demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 la
 study: $(INSTALLED) ## Repeat every published method beside ours (hours; it goes on where it was stopped).
 	dvc repro study/dvc.yaml
 
-readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md anew.
+readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, anew.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.

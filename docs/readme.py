@@ -1,6 +1,6 @@
-"""Write the generated parts of README.md and docs/choices.md: `make readme`.
+"""Write the generated parts of README.md and docs/choices.md, and docs/frontier.png: `make readme`.
 
-A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its figures come from the metrics files
+A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its numbers come from the metrics files
 and benchmarks/*, its graph from DVC.
 """
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.frontier import ARMS, TARGETS, frontier
-from stages.artifacts import load_json
+from docs.figures import draw_frontier
+from stages.artifacts import load_json, write
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -149,3 +150,4 @@ def rewritten(document: str) -> str:
 if __name__ == "__main__":
     for document in PARTS:
         (ROOT / document).write_text(rewritten(document), encoding="utf-8")
+    write(ROOT / "docs/frontier.png", draw_frontier(frontier(), TARGETS).savefig)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.frontier import TARGETS, frontier
+from docs.figures import draw_frontier
 from docs.readme import PARTS, rewritten
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +17,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("document", PARTS)
 def test_generated_parts_are_up_to_date(document):
     assert rewritten(document) == (ROOT / document).read_text(encoding="utf-8")
+
+
+def test_the_figure_of_the_frontier_has_the_means_of_its_table():
+    runs = frontier()
+    for axis in draw_frontier(runs, TARGETS).axes:
+        of_dataset = runs[runs["data"] == axis.get_title()]
+        [propagated] = [bars for bars in axis.containers if "propagated" in bars.get_label()]
+        labels, accuracy = propagated.lines[0].get_data()
+        assert dict(zip(labels, accuracy, strict=True)) == pytest.approx(
+            {
+                n: of_dataset.loc[of_dataset["labels"] == n, "propagated"].mean()
+                for n in of_dataset["labels"].unique()
+            }
+        )
 
 
 def test_every_dependency_has_a_reason():

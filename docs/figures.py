@@ -1,0 +1,60 @@
+"""The figure of the frontier in README.md."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, ScalarFormatter
+
+_ARMS = {
+    "propagated": ("tab:red", "ours: labels propagated"),
+    "representatives": ("tab:blue", "representatives alone"),
+    "labeled_subset": ("0.6", "random images alone"),
+}
+_REFERENCES = {
+    "target": ("_", "black", "our target"),
+    "published": ("x", "tab:purple", "best published"),
+    "recipe": ("+", "tab:green", "published recipe"),
+}
+_TICKS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+
+
+def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
+    """Test accuracy against labels, a panel a data set, on a logit scale.
+
+    Parameters
+    ----------
+    runs
+        `benchmarks.frontier.frontier`; bars are one standard deviation over the seeds.
+    targets
+        `benchmarks.frontier.TARGETS`.
+    """
+    datasets = list(dict.fromkeys(targets["data"]))
+    figure = Figure(figsize=(5 * len(datasets), 4.6), dpi=100, layout="constrained")
+    for axis, dataset in zip(figure.subplots(1, len(datasets)), datasets, strict=True):
+        _draw_arms(axis, runs[runs["data"] == dataset])
+        references = targets[targets["data"] == dataset]
+        for column, (marker, color, name) in _REFERENCES.items():
+            axis.plot(
+                references["labels"], references[column], marker,
+                color=color, label=name, markersize=10, markeredgewidth=2,
+            )  # fmt: skip
+        axis.set(title=dataset, xlabel="labels", xscale="log", yscale="logit")
+        axis.set_xticks(references["labels"])
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_locator(NullLocator())
+        low, high = axis.get_ylim()
+        axis.set_yticks(ticks := [tick for tick in _TICKS if low < tick < high], map(str, ticks))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("test accuracy")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def _draw_arms(axis, runs):
+    of_budget = runs.groupby("labels")
+    for arm, (color, name) in _ARMS.items():
+        axis.errorbar(
+            of_budget.size().index, of_budget[arm].mean(), of_budget[arm].std().fillna(0),
+            color=color, label=name, marker="o", markersize=4, capsize=3,
+        )  # fmt: skip
