@@ -4,6 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
+from study.figures import set_logit_scale
+
 _ARMS = {
     "propagated": ("tab:red", "ours: labels propagated"),
     "representatives": ("tab:blue", "representatives alone"),
@@ -14,7 +16,6 @@ _REFERENCES = {
     "published": ("x", "tab:purple", "best published"),
     "recipe": ("+", "tab:green", "published recipe"),
 }
-_TICKS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 
 
 def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
@@ -37,13 +38,11 @@ def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
                 references["labels"], references[column], marker,
                 color=color, label=name, markersize=10, markeredgewidth=2,
             )  # fmt: skip
-        axis.set(title=dataset, xlabel="labels", xscale="log", yscale="logit")
+        axis.set(title=dataset, xlabel="labels", xscale="log")
         axis.set_xticks(references["labels"])
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_locator(NullLocator())
-        low, high = axis.get_ylim()
-        axis.set_yticks(ticks := [tick for tick in _TICKS if low < tick < high], map(str, ticks))
-        axis.yaxis.set_minor_locator(NullLocator())
+        set_logit_scale(axis)
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel("test accuracy")
     handles, names = figure.axes[0].get_legend_handles_labels()

@@ -1,6 +1,7 @@
 """The study's figures."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -61,18 +62,23 @@ def draw_by_labels(results: pd.DataFrame) -> Figure:
             axis.grid(alpha=0.3)
         shown = of_dataset[["interval_low", "interval_high", "reported"]].to_numpy()
         shown = shown[shown > _FAILED]
-        low, high = shown.min() - 0.02, 1 - 0.9 * (1 - shown.max())
-        ticks = [tick for tick in _TICKS if low < tick < high]
-        above.set_yscale("logit")
-        above.set_yticks(ticks, map(str, ticks))
-        above.set_ylim(low, high)
-        above.yaxis.set_minor_locator(NullLocator())
+        above.set_ylim(shown.min() - 0.02, 1 - 0.9 * (1 - shown.max()))
+        set_logit_scale(above)
         above.set(title=dataset, xscale="log", ylabel="test accuracy")
         below.set(ylim=(0, _FAILED), xlabel="labels")
     figure.legend(
         handles.values(), handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False
     )
     return figure
+
+
+def set_logit_scale(axis: Axes) -> None:
+    """Show accuracies on a logit scale, with ticks at round ones."""
+    axis.set_yscale("logit")
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in _TICKS if low < tick < high]
+    axis.set_yticks(ticks, map(str, ticks))
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _draw_methods(axis, results):
