@@ -42,13 +42,9 @@ def main() -> None:
     with trivial_pipeline(n_stages, n_beside) as trivial:
         name = f"{n_stages} trivial stages, {n_beside} beside them, nothing to do"
         runs.append(_run(trivial, name, times=7))
-    report = {
-        "machine": MACHINE,
-        "runs": runs,
-        "stages": stages,
-    }
+    report = {"machine": MACHINE, "runs": runs, "stages": stages}
     save_json(ROOT / "benchmarks" / "pipeline.json", report)
-    print(report["machine"])
+    print(MACHINE)
     for rows in (runs, stages):
         print(f"\n{pd.DataFrame(rows).round(1).to_string(index=False)}")
 

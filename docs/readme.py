@@ -6,15 +6,13 @@ and benchmarks/*, its graph from DVC.
 
 import re
 import subprocess
-from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.frontier import ARMS, TARGETS, frontier
+from benchmarks.workspace import ROOT
 from docs.figures import draw_frontier
 from stages.artifacts import load_json, write
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def arms_table() -> str:
@@ -149,5 +147,6 @@ def rewritten(document: str) -> str:
 
 if __name__ == "__main__":
     for document in PARTS:
-        (ROOT / document).write_text(rewritten(document), encoding="utf-8")
+        text = rewritten(document)
+        write(ROOT / document, lambda path, text=text: path.write_text(text, encoding="utf-8"))
     write(ROOT / "docs/frontier.png", draw_frontier(frontier(), TARGETS).savefig)
