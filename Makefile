@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro label test test-browser test-network lint bench ablation frontier demo-own-images study readme dag lock clean
+.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier demo-own-images study readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,15 +24,22 @@ $(INSTALLED): $(LOCK)
 
 setup: $(INSTALLED) ## Make .venv with the pinned packages.
 
-repro: $(INSTALLED) ## Run the pipeline; print what each arm is worth.
+# Before DVC is called.
+prepare: $(INSTALLED)
+	@python -m cli.prepare
+
+repro: prepare ## Run the pipeline; print what each arm is worth.
 	@python -c 'from stages.params import run; run(lambda params: None)'
 	dvc repro
 	@dvc metrics show $(ARMS:%=metrics/%.json)
 	@dvc metrics show metrics/propagation.json
 
-label: $(INSTALLED) ## Label representatives in a browser; run again, it goes on where it was stopped.
+label: prepare ## Label representatives in a browser; run again, it resumes where it was stopped.
 	dvc repro dvc.yaml:cluster
 	python -m labeling
+
+verify: prepare ## Hash what lies in the workspace, the cache and the remotes; name what is not what it must be.
+	@python -m cli.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
 	python -m pytest -n 2 -m "not network and not browser"
@@ -57,13 +64,13 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, 
 ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 	python -m benchmarks.ablation
 
-frontier: $(INSTALLED) ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it goes on where it was stopped).
+frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it goes on where it was stopped).
 	dvc repro frontier/dvc.yaml
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
 	python -m benchmarks.own_images
 
-study: $(INSTALLED) ## Repeat every published method beside ours (hours; it goes on where it was stopped).
+study: prepare ## Repeat every published method beside ours (hours; it goes on where it was stopped).
 	dvc repro study/dvc.yaml
 
 readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, anew.

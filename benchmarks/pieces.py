@@ -10,13 +10,14 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.pipeline import MACHINE
-from benchmarks.workspace import ROOT, Workspace, workspace
-from stages.artifacts import save_array, save_json
+from benchmarks.workspace import ROOT, Workspace, record_outputs, workspace
+from stages.artifacts import load_graph, load_joblib, save_array, save_json
 from stages.params import read_params
 
 CLUSTERINGS = ("fewlabel", "KMeans, k-means++", "KMeans, random", "MiniBatchKMeans", "faiss.Kmeans")
@@ -51,7 +52,6 @@ def main() -> None:
 def clustering(kind: str, n_clusters: str) -> dict:
     """Time k-means of what the pipeline clusters; inertia is of squared distances."""
     import faiss
-    import joblib
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.metrics import pairwise_distances_argmin_min
 
@@ -59,7 +59,7 @@ def clustering(kind: str, n_clusters: str) -> dict:
     from fewlabel.graph import neighborhood_features
 
     of_clusters, k = read_params().cluster, int(n_clusters)
-    affinity = joblib.load("data/graph/affinity.joblib")
+    affinity = load_graph("data/graph/affinity.npz")
     embedding = np.load("data/embedded/train_embedding.npy")
     X = neighborhood_features(affinity, embedding, of_clusters.alpha, of_clusters.n_sweeps)
     most = of_clusters.kmeans.max_iterations
@@ -103,6 +103,7 @@ def propagation(kind: str) -> dict:
         from stages import graph, spread
 
         graph.main(params)
+        record_outputs(Path())
         spread.main(params)
         classes = np.load("data/spread/classes.npy")
     return _measured(start) | {"label_accuracy": float((classes == truth)[y < 0].mean())}
@@ -113,10 +114,8 @@ def embed() -> dict:
 
     Their rate is that of a product of two square matrices, float32, the best of five.
     """
-    import joblib
-
     images = np.load("data/normalized/train_images.npy")
-    embedding = joblib.load("models/embedding.joblib")
+    embedding = load_joblib("models/embedding.joblib")
     n_positions = np.prod(np.subtract(images.shape[1:], embedding.patch_shape_) + 1)
     n_operations = 2 * (n_positions * embedding.filters_.size + embedding.pca_.components_.size)
     gigaflop = len(images) * float(n_operations) / 1e9
@@ -176,12 +175,14 @@ def _growth(work: Workspace) -> list[dict]:
         copies = np.concatenate([np.roll(images, shift, axis=(1, 2)) for shift in shifts])
         save_array(data / "normalized/train_images.npy", copies[:n])
         for stage in ("embed", "graph", "cluster"):
+            record_outputs(work.folder)
             work.run("python", "-m", f"stages.{stage}")
         representatives = np.load(data / "clusters/representatives.npy")
         labels = np.full(n, -1)
         labels[representatives] = truth[representatives % len(truth)]
         save_array(data / "labeled/labels.npy", labels)
         save_array(data / "labeled/excluded.npy", np.zeros(n, bool))
+        record_outputs(work.folder)
         work.run("python", "-m", "stages.spread")
         rows += [{"images": n} | record for record in work.take_stages()]
         print(*rows[-4:], sep="\n", flush=True)

@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 from ruamel.yaml import YAML
 
+from stages.artifacts import hash_of
+
 ROOT = Path(__file__).resolve().parents[1]
 
 _MEASURED_PYTHON = """#!{python}
@@ -50,6 +52,21 @@ def set_params(path: Path, settings: dict) -> None:
             raise KeyError(f"{path.name} has no {key}")
         section[leaf] = value
     yaml.dump(params, path)
+
+
+def record_outputs(folder: Path) -> None:
+    """Write into dvc.lock what the outputs are that are there, so that the next stage reads them.
+
+    DVC does so after each stage; this is for stages that are run by hand.
+    """
+    yaml = YAML()
+    path = folder / "dvc.lock"
+    lock = yaml.load(path)
+    for stage in lock["stages"].values():
+        for out in stage.get("outs", []):
+            if (folder / out["path"]).exists():
+                out["md5"] = hash_of(folder / out["path"])
+    yaml.dump(lock, path)
 
 
 class Workspace:

@@ -4,17 +4,40 @@ import signal
 import sys
 from contextlib import contextmanager
 
+_MAX_CHARACTERS = 200
+
 
 class FewlabelError(Exception):
     """An error whose message is one sentence for the user: what, where, what is allowed."""
 
 
+def one_line(value) -> str:
+    """Text of a value or an error in one line, cut where it is long."""
+    text = " ".join(str(value).split()) or type(value).__name__
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
+
+
 @contextmanager
 def fail_in_one_line():
-    """End the process with one line and exit code 1 at such an error; clean up when terminated."""
+    """End the process with one line at an error of the user or the machine, and clean up.
+
+    Exit code 1; of an interrupt or a termination 128 and the signal's number, as shells count.
+    """
     # As an interrupt does, so that no half-written file stays.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except FewlabelError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except MemoryError as error:
+        sys.exit(
+            f"error: there is too little memory ({one_line(error)}); lower what asks for it in "
+            "params.yaml, such as label_budget, dataset.image_size or a batch_size"
+        )
+    except OSError as error:
+        # Not a fault of this program, but of a file, a disk or a connection.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {place}{one_line(error.strerror or error)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fewlabel.keras_format import canonical_keras
-from stages.artifacts import load_json, save_joblib, save_json, write
+from stages.artifacts import load_json, save_joblib, save_json, unpickle, write
 
 BOTH = "pixels and embedding"
 
@@ -71,7 +71,8 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
     Parameters
     ----------
     folder
-        Where `save_classifier` wrote.
+        Where `save_classifier` wrote. The caller knows that this project did: what joblib wrote
+        runs code when loaded.
     n_classes
         Of the data set; a class that no label was of has probability 0.
 
@@ -89,9 +90,7 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
 
         model = networks.import_keras().models.load_model(path, compile=False, safe_mode=True)
     else:
-        import joblib
-
-        model = joblib.load(path)
+        model = unpickle(Path(path).read_bytes())
 
     def predict(X):
         probabilities = np.zeros((len(X), n_classes), np.float32)

@@ -1,9 +1,6 @@
 """Cluster the training images, one cluster for each label of the budget."""
 
-import joblib
-import numpy as np
-
-from stages.artifacts import save_array, save_joblib
+from stages.artifacts import load_array, load_graph, save_array, save_joblib
 from stages.params import Params, run
 
 
@@ -12,8 +9,8 @@ def main(params: Params) -> None:
     from fewlabel.clustering import build_clustering, nearest_to_centroids
     from fewlabel.graph import neighborhood_features
 
-    affinity = joblib.load("data/graph/affinity.joblib")
-    embedding = np.load("data/embedded/train_embedding.npy")
+    affinity = load_graph("data/graph/affinity.npz")
+    embedding = load_array("data/embedded/train_embedding.npy")
     of_clusters = params.cluster
     features = neighborhood_features(affinity, embedding, of_clusters.alpha, of_clusters.n_sweeps)
     settings = dict(getattr(of_clusters, of_clusters.algorithm))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.artifacts import load_json, save_json, save_table
+from stages.artifacts import load_array, load_json, save_json, save_table, verified
 from stages.params import Params, run
 
 
@@ -24,14 +24,14 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     from fewlabel.measures import classification_metrics, per_class_table
     from stages.classifier_files import classifier_input, load_classifier
 
-    labels = np.load("data/raw/test_labels.npy")
-    class_names = load_json("data/raw/class_names.json")
-    images = np.load("data/normalized/test_images.npy")
-    embedded = np.load("data/embedded/test_features.npy")
-    train_images = int((np.load(labels_path) >= 0).sum())
+    labels = load_array("data/raw/test_labels.npy")
+    class_names = load_json(verified("data/raw/class_names.json"))
+    images = load_array("data/normalized/test_images.npy")
+    embedded = load_array("data/embedded/test_features.npy")
+    train_images = int((load_array(labels_path) >= 0).sum())
     metrics = {"train_images": train_images}
     if len(labels) and train_images:
-        features, predict = load_classifier(f"models/{arm}", len(class_names))
+        features, predict = load_classifier(verified(f"models/{arm}"), len(class_names))
         probabilities = predict(classifier_input(features, images, embedded))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:

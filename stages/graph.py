@@ -1,8 +1,6 @@
 """Connect each training image with its nearest neighbors."""
 
-import numpy as np
-
-from stages.artifacts import save_joblib
+from stages.artifacts import load_array, save_graph
 from stages.params import Params, run
 
 
@@ -17,7 +15,7 @@ def main(params: Params) -> None:
     from fewlabel.errors import FewlabelError
     from fewlabel.graph import affinity_graph, nearest_neighbors
 
-    embedding = np.load("data/embedded/train_embedding.npy")
+    embedding = load_array("data/embedded/train_embedding.npy")
     n_neighbors = params.graph.n_neighbors
     if n_neighbors >= len(embedding):
         raise FewlabelError(
@@ -25,7 +23,7 @@ def main(params: Params) -> None:
             f"there are {len(embedding)} training images"
         )
     neighbors, distances = nearest_neighbors(embedding, n_neighbors)
-    save_joblib("data/graph/affinity.joblib", affinity_graph(neighbors, distances))
+    save_graph("data/graph/affinity.npz", affinity_graph(neighbors, distances))
 
 
 if __name__ == "__main__":

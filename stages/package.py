@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.artifacts import load_json, write
+from stages.artifacts import load_array, load_json, verified, write
 from stages.params import Params, run
 
 ARM = "propagated"
@@ -13,8 +13,8 @@ def main(params: Params) -> None:
     from stages.portable import save_portable
 
     about = {
-        "class_names": load_json("data/raw/class_names.json"),
-        "image_shape": np.load("data/raw/test_images.npy", mmap_mode="r").shape[1:],
+        "class_names": load_json(verified("data/raw/class_names.json")),
+        "image_shape": load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:],
     }
     card = _card(params, about)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
@@ -22,11 +22,11 @@ def main(params: Params) -> None:
 
 
 def _card(params, about):
-    classifier = load_json(f"models/{ARM}/classifier.json")
-    labels = np.load("data/labeled/labels.npy")
+    classifier = load_json(verified(f"models/{ARM}") / "classifier.json")
+    labels = load_array("data/labeled/labels.npy")
     n_labels = int((labels >= 0).sum())
-    metrics = load_json(f"metrics/{ARM}.json")
-    of_labels = load_json("metrics/propagation.json")
+    metrics = load_json(verified(f"metrics/{ARM}.json"))
+    of_labels = load_json(verified("metrics/propagation.json"))
     height, width, *channels = about["image_shape"]
     measured = [f"| {name} | {value:.4g} |" for name, value in (metrics | of_labels).items()]
     counts = np.bincount(labels[labels >= 0], minlength=len(about["class_names"]))

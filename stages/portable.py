@@ -13,14 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import FewlabelError, one_line
 from fewlabel.normalization import transform_images
+from stages.artifacts import locked_hashes, unpickle, verified
 from stages.classifier_files import classifier_input, load_classifier
 
 PARTS = ("normalization", "embedding")
 LOCK = Path(__file__).resolve().parents[1] / "dvc.lock"
+MODEL = "models/classifier.zip"
 
 
 class ModelFileError(FewlabelError):
@@ -35,16 +36,21 @@ def save_portable(path: Path, classifier: str, about: dict[str, Any], card: str)
     path
         Where it goes.
     classifier
-        Folder of a trained classifier.
+        Folder of a trained classifier, an output of the pipeline.
     about
         `image_shape` and `class_names`.
     card
         The model card, Markdown.
+
+    Raises
+    ------
+    stages.artifacts.ArtifactError
+        If a part is not what its stage wrote.
     """
     from fewlabel.keras_format import canonical_zip
 
-    entries = {file.name: file.read_bytes() for file in Path(classifier).iterdir()}
-    entries |= {f"{part}.joblib": Path(f"models/{part}.joblib").read_bytes() for part in PARTS}
+    entries = {file.name: file.read_bytes() for file in verified(classifier).iterdir()}
+    entries |= {f"{part}.joblib": verified(f"models/{part}.joblib").read_bytes() for part in PARTS}
     entries |= {"about.json": json.dumps(about, indent=2).encode(), "README.md": card.encode()}
     path.write_bytes(canonical_zip(entries))
 
@@ -68,22 +74,25 @@ class PortableClassifier:
     Raises
     ------
     ModelFileError
-        If it cannot be read, or its MD5 is not in dvc.lock.
+        If it cannot be read, or its MD5 is not that of models/classifier.zip in dvc.lock.
     """
 
     def __init__(self, path: str):
-        import joblib
-
-        with zipfile.ZipFile(io.BytesIO(_trusted_content(path))) as archive:
-            about = json.loads(archive.read("about.json"))
-            self.class_names = about["class_names"]
-            self.image_shape = tuple(about["image_shape"])
-            with TemporaryDirectory() as folder:
+        content = _trusted_content(path)
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive, TemporaryDirectory() as folder:
                 archive.extractall(folder)
+                about = json.loads(archive.read("about.json"))
+                self.class_names = about["class_names"]
+                self.image_shape = tuple(about["image_shape"])
                 self._features, self._predict = load_classifier(folder, len(self.class_names))
                 self._normalization, self._embedding = (
-                    joblib.load(f"{folder}/{part}.joblib") for part in PARTS
+                    unpickle(archive.read(f"{part}.joblib")) for part in PARTS
                 )
+        except Exception as error:  # whatever a damaged part leads to
+            raise ModelFileError(
+                f"{path} is no whole classifier ({one_line(error)}); run `dvc repro package`"
+            ) from error
 
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
         """Class probabilities of images.
@@ -105,13 +114,14 @@ class PortableClassifier:
 def _trusted_content(path: str) -> bytes:
     try:
         content = Path(path).read_bytes()
-        stages = YAML(typ="safe").load(LOCK)["stages"].values()
-    except (OSError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{path} and {LOCK} must both be there: {error}") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if digest not in {out.get("md5") for stage in stages for out in stage.get("outs", [])}:
+    expected = locked_hashes(LOCK).get(MODEL, "of no file")
+    if digest != expected:
         raise ModelFileError(
-            f"{path} could run any code when loaded, and its MD5 {digest} is not in {LOCK}, so "
-            "this project did not make it; `dvc pull` or `git checkout` brings models that it made"
+            f"{path} could run any code when loaded, and its MD5 is {digest}, but that of {MODEL} "
+            f"in {LOCK} is {expected}: this project did not make it; `dvc pull` or `git checkout` "
+            "brings the model that it made"
         )
     return content

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.artifacts import save_array
+from stages.artifacts import load_array, save_array
 from stages.params import Params, run
 
 
@@ -13,7 +13,7 @@ def main(params: Params) -> None:
     """
     from fewlabel.labeling import oracle_labels, random_subset
 
-    labels = np.load("data/raw/train_labels.npy")
+    labels = load_array("data/raw/train_labels.npy")
     budget, error_rate, seed = params.label_budget, params.label.oracle_error_rate, params.seed
     if params.label.source == "human":
         answers = np.full(len(labels), -1)

@@ -1,9 +1,15 @@
 """Give every training image a class, and say how far to trust it."""
 
-import joblib
 import numpy as np
 
-from stages.artifacts import load_json, save_array
+from stages.artifacts import (
+    load_array,
+    load_graph,
+    load_joblib,
+    load_json,
+    save_array,
+    verified,
+)
 from stages.params import Params, run
 
 
@@ -18,15 +24,15 @@ def main(params: Params) -> None:
         spread_over_graph,
     )
 
-    answers = np.load("data/labeled/labels.npy")
-    assignment = np.load("data/clusters/assignment.npy")
+    answers = load_array("data/labeled/labels.npy")
+    assignment = load_array("data/clusters/assignment.npy")
     method = params.propagate.method
     if method == "cluster":
-        distance = np.load("data/clusters/distance.npy")
+        distance = load_array("data/clusters/distance.npy")
         classes, trust = spread_over_clusters(assignment, distance, answers)
     else:
-        affinity = joblib.load("data/graph/affinity.joblib")
-        n_classes = len(load_json("data/raw/class_names.json"))
+        affinity = load_graph("data/graph/affinity.npz")
+        n_classes = len(load_json(verified("data/raw/class_names.json")))
         settings = getattr(params.propagate, method)
         if method == "graph":
             classes, trust = spread_over_graph(
@@ -37,7 +43,7 @@ def main(params: Params) -> None:
             classes, trust = combine_with_graph(
                 affinity, assignment, scores, answers, **dict(settings)
             )
-    excluded = np.load("data/labeled/excluded.npy")
+    excluded = load_array("data/labeled/excluded.npy")
     classes[excluded], trust[excluded] = -1, -np.inf
     save_array("data/spread/classes.npy", classes)
     save_array("data/spread/trust.npy", trust)
@@ -53,11 +59,11 @@ def _scores(answers, n_classes):
     labeled = np.flatnonzero(answers >= 0)
     if not len(labeled):
         return np.zeros((len(answers), n_classes), np.float32)
-    all_images = np.load("data/normalized/train_images.npy", mmap_mode="r")
+    all_images = load_array("data/normalized/train_images.npy", mmap_mode="r")
     images, y = examples(all_images[labeled], answers[labeled])
-    embedding = joblib.load("models/embedding.joblib")
+    embedding = load_joblib("models/embedding.joblib")
     of_examples = transform_images(embedding, images)
-    features = np.load("data/embedded/train_features.npy")
+    features = load_array("data/embedded/train_features.npy")
     if not isinstance(embedding, FunctionTransformer):  # pixels are in no order
         n_components = max(LEAST_COMPONENTS, len(labeled))
         features, of_examples = (

@@ -4,18 +4,18 @@ import sys
 
 from fewlabel.errors import fail_in_one_line
 from fewlabel.graph import affinity_graph, nearest_neighbors
-from stages.artifacts import save_joblib
+from stages.artifacts import save_graph
 from study.runner import PIPELINE_PARAMS, load, settings
 
 
 def main(name: str) -> None:
-    """Write the affinity of the training images to study/graphs/NAME/SEED.joblib."""
+    """Write the affinity of the training images to study/graphs/NAME/SEED.npz."""
     of_graph = settings("graphs", name)
     n_neighbors = settings("graph", "n_neighbors", path=PIPELINE_PARAMS)
     for seed in range(of_graph["seeds"]):
         images = load(of_graph["features"], seed)["train_images"]
         affinity = affinity_graph(*nearest_neighbors(images, n_neighbors))
-        save_joblib(f"study/graphs/{name}/{seed}.joblib", affinity)
+        save_graph(f"study/graphs/{name}/{seed}.npz", affinity)
 
 
 if __name__ == "__main__":

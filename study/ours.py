@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-import joblib
+from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
 from fewlabel.classifiers import build_classifier
 from fewlabel.propagation_classifier import PropagationClassifier
 from fewlabel.semi_supervised import SupervisedClassifier
-from study.runner import PIPELINE_PARAMS, problem, run_row, settings
+from study.runner import PIPELINE_PARAMS, load_clusters, problem, run_row, settings
 
 
 def prepare(row: dict, seed: int):
     """Propagate as study/pipeline.yaml says, but for what the row says otherwise, or not at all."""
     propagate = settings("propagate", path=PIPELINE_PARAMS)
-    clustering, chosen = joblib.load(f"study/clusters/{row['clusters']}.joblib")[seed]
-    graph = Path("study/graphs", row["graph"], f"{seed}.joblib")
+    clustering, chosen = load_clusters(row["clusters"], seed)
+    graph = Path("study/graphs", row["graph"], f"{seed}.npz")
     if not graph.exists():  # pixels are the same for every seed, and have one graph
         graph = graph.with_stem("0")
     of_model = settings("train", "mlp", path=PIPELINE_PARAMS)
@@ -28,7 +28,7 @@ def prepare(row: dict, seed: int):
         model,
         FrozenEstimator(clustering),
         method=row["spread_over"],
-        affinity=joblib.load(graph),
+        affinity=sparse.load_npz(graph),
         percentile=row.get("percentile", propagate["percentile"]),
         **propagate["graph"],
     )

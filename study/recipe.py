@@ -1,17 +1,16 @@
 """The published recipe, representatives and their clusters: `python -m study.recipe ROW`."""
 
-import joblib
 from sklearn.frozen import FrozenEstimator
 
 from fewlabel.propagation_classifier import PropagationClassifier
 from fewlabel.semi_supervised import SupervisedClassifier
 from study.models import build_model
-from study.runner import problem, run_row
+from study.runner import load_clusters, problem, run_row
 
 
 def prepare(row: dict, seed: int):
     """Label the representatives; with a percentile, propagate their labels over the clusters."""
-    clustering, representatives = joblib.load(f"study/clusters/{row['clusters']}.joblib")[seed]
+    clustering, representatives = load_clusters(row["clusters"], seed)
     model = build_model(row, seed)
     if "percentile" in row:
         frozen = FrozenEstimator(clustering)

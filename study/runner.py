@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from fewlabel.errors import fail_in_one_line
 from fewlabel.labeling import random_subset
-from stages.artifacts import save_json
+from stages.artifacts import load_joblib, save_json
 
 PIPELINE_PARAMS = "study/pipeline.yaml"
 
@@ -55,6 +55,12 @@ def load(folder: str, seed: int | None = None) -> dict[str, np.ndarray]:
         "test_images": _rows(images / "test_images.npy"),
         "test_labels": np.load(folder / "test_labels.npy"),
     }
+
+
+def load_clusters(name: str, seed: int) -> tuple:
+    """Return the fitted clustering of this name and seed, and its representatives."""
+    path = f"study/clusters/{name}.joblib"
+    return load_joblib(path, lock=Path("study/dvc.lock"))[seed]
 
 
 def _rows(path):

@@ -14,6 +14,7 @@ import pytest
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
+from benchmarks.workspace import record_outputs
 from stages.params import read_params
 from study.code import all_imports, file_of
 
@@ -170,6 +171,7 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
                 continue  # the arms run the same code, and networks are slow
             for out in stage.outs:
                 remove(project.folder / out)  # as DVC does, before it runs a stage
+            record_outputs(Path())
             main = importlib.import_module(stage.command[2]).main
             read_settings = set()
             read_files.clear()

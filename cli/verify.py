@@ -1,0 +1,102 @@
+"""Hash everything that DVC keeps, and name what is not what it must be: `make verify`.
+
+DVC itself takes what lies in a cache, in a remote or in the workspace by its name, date and size.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.utils import relpath
+
+from fewlabel.errors import FewlabelError, fail_in_one_line, one_line
+from fewlabel.parallel import progress
+from stages.artifacts import hash_of
+
+_BLOCK_BYTES = 2**20
+
+
+def main() -> None:
+    """Print each file of workspace, cache and remotes whose content is not that of its hash.
+
+    Raises
+    ------
+    FewlabelError
+        If there is one, or a remote cannot be read.
+    """
+    try:
+        with Repo() as repo:
+            stores = {"cache": repo.cache.local}
+            for name in repo.config["remote"]:
+                stores[f"remote {name}"] = repo.cloud.get_remote_odb(name)
+            recorded = [
+                (out.fs_path, out.hash_info.value)
+                for out in repo.index.outs
+                if out.hash_info and out.hash_info.value
+            ]
+            found = [f"workspace: {line}" for line in wrong_in_workspace(recorded)]
+            known = {digest: path for path, digest in recorded}
+            for place, store in stores.items():
+                found += [f"{place}: {line}" for line in wrong_in_store(store, place, known)]
+    except (DvcException, OSError) as error:
+        raise FewlabelError(f"not all could be read: {one_line(error)}") from error
+    print(*found, sep="\n", end="\n" * bool(found))
+    if found:
+        raise FewlabelError(
+            f"{len(found)} files are not what their hashes say; delete those in the cache and in "
+            "remotes, then `dvc push` from where they are right, or `dvc pull`, or `dvc repro`"
+        )
+    print(f"workspace, {', '.join(stores)}: every file is what its hash says")
+
+
+def wrong_in_workspace(recorded: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each output or own file that is there, and is not what DVC recorded.
+
+    Parameters
+    ----------
+    recorded
+        Pairs of path and MD5.
+    """
+    for path, expected in progress(recorded, "workspace"):
+        try:
+            found = hash_of(path)
+        except FileNotFoundError:
+            continue  # to be pulled, or made
+        if found != expected:
+            yield f"{relpath(path)} has the MD5 {found}, not {expected}"
+
+
+def wrong_in_store(store, place: str, known: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each object of a cache or remote whose content has another MD5.
+
+    Parameters
+    ----------
+    store : dvc_data.hashfile.db.HashFileDB
+    place
+        Names it in the progress display.
+    known
+        MD5 -> path in the workspace.
+    """
+    try:
+        paths = list(store.fs.find(store.path))
+    except FileNotFoundError:
+        return
+    for path in progress(paths, place):
+        try:
+            oid = store.path_to_oid(path)
+        except ValueError:
+            continue  # DVC's own, no object
+        digest = hashlib.md5(usedforsecurity=False)
+        with store.fs.open(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        if digest.hexdigest() != oid.removesuffix(".dir"):
+            what = f", {relpath(known[oid])}," if oid in known else ""
+            yield f"{path}{what} has the MD5 {digest.hexdigest()}"
+
+
+if __name__ == "__main__":
+    with fail_in_one_line():
+        sys.exit(main())

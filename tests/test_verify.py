@@ -1,0 +1,109 @@
+"""`make verify` names what is not what its hash says; `make` mends what a killed DVC left."""
+
+import sys
+
+import pytest
+from ruamel.yaml import YAML
+
+
+def verify(project, **settings):
+    return project.run(sys.executable, "-m", "cli.verify", **settings)
+
+
+def prepare(project):
+    return project.run(sys.executable, "-m", "cli.prepare").stdout
+
+
+@pytest.fixture
+def shared(project, tmp_path):
+    project.dvc("remote", "add", "--default", "team", str(tmp_path / "storage"))
+    project.dvc("push", "--quiet")
+    return project
+
+
+def objects(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file() and len(path.name) >= 30)
+
+
+def change(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    path.chmod(0o444)  # DVC takes a file of this mode as verified
+
+
+def test_what_is_right_is_said_to_be(shared):
+    said = verify(shared).stdout
+    assert said == "workspace, cache, remote team: every file is what its hash says\n"
+
+
+@pytest.mark.parametrize("place", ["workspace", "cache", "remote team"])
+def test_what_was_changed_is_named(shared, tmp_path, place):
+    folders = {"cache": shared.folder / ".dvc/cache/files", "remote team": tmp_path / "storage"}
+    changed = [shared.folder / "models/kmeans.joblib"]
+    if place in folders:
+        changed = objects(folders[place])[::7]
+    for path in changed:
+        change(path)
+    done = verify(shared, fails=True)
+    lines = done.stdout.splitlines()
+    assert {line.split(":")[0] for line in lines} == {place}
+    assert len(lines) == len(changed)
+    for path in changed:
+        assert any(path.name in line for line in lines)
+    assert done.stderr.splitlines()[-1].startswith(f"error: {len(changed)} files are not what")
+
+
+def test_the_path_of_an_object_is_named(shared):
+    lock = YAML(typ="safe").load(shared.folder / "dvc.lock")["stages"]
+    (digest,) = [
+        out["md5"] for out in lock["embed"]["outs"] if out["path"] == "models/embedding.joblib"
+    ]
+    change(shared.folder / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    assert ", models/embedding.joblib, has the MD5 " in verify(shared, fails=True).stdout
+
+
+def test_own_photographs_are_verified(shared):
+    photos = shared.folder / "data/images/photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(b"a")
+    shared.dvc("add", "--quiet", "data/images/photos")
+    assert "every file" in verify(shared).stdout
+    (photos / "a.png").unlink()
+    (photos / "a.png").write_bytes(b"b")
+    assert "workspace: data/images/photos has the MD5" in verify(shared, fails=True).stdout
+
+
+def test_a_remote_that_cannot_be_read_is_an_error(shared):
+    shared.dvc("remote", "add", "other", "ssh://127.0.0.1:1/nowhere")
+    done = verify(shared, fails=True)
+    assert "error: not all could be read: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {"a'])
+def test_a_lock_file_that_was_cut_off_is_removed(project, left):
+    rwlock = project.folder / ".dvc/tmp/rwlock"
+    rwlock.write_text(left)
+    assert "rwlock" in project.run("dvc", "repro", fails=True).stderr.lower()  # all of DVC fails
+    assert (
+        prepare(project) == ".dvc/tmp/rwlock was left cut off by a DVC that was killed: removed\n"
+    )
+    assert project.repro() == []
+    assert prepare(project) == ""
+
+
+def test_remotes_are_verified_unless_somebody_says_otherwise(project):
+    project.dvc("remote", "add", "--default", "team", "storage")
+    project.dvc("remote", "add", "trusting", "other")
+    project.dvc("remote", "modify", "trusting", "verify", "false")
+    project.dvc("remote", "add", "--local", "mine", "third")
+    said = prepare(project)
+    assert ".dvc/config: DVC now verifies what remote team gives" in said
+    assert ".dvc/config.local: DVC now verifies what remote mine gives" in said
+    listed = project.dvc("config", "--list").lower()
+    assert "remote.team.verify=true" in listed
+    assert "remote.mine.verify=true" in listed
+    assert "remote.trusting.verify=false" in listed
+    assert prepare(project) == ""
