@@ -1,5 +1,9 @@
 """Train a classifier on the labels of one arm: `python -m stages.train ARM LABELS`."""
 
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 
 from stages.params import Params, run
@@ -20,7 +24,8 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     Raises
     ------
     FewlabelError
-        If the labels are all of one class.
+        If the labels are all of one class, or the model's numbers do not stay finite; nothing is
+        written then.
     """
     from dvclive import Live
 
@@ -52,13 +57,25 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     X = classifier_input(features, images, np.load("data/embedded/train_features.npy"))
     image_shape = None if features == "embedding" else images.shape[1:]
     classifier = build_classifier(model, image_shape, params.seed, **settings)
-    with Live(f"metrics/{arm}/learning_curve", dvcyaml=False, save_dvc_exp=False) as live:
+    curve = Path(f"metrics/{arm}/learning_curve")
+    curve.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=curve.parent) as folder:
+        with Live(f"{folder}/{curve.name}", dvcyaml=False, save_dvc_exp=False) as live:
+            if len(labeled):
+                try:
+                    fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
+                except FewlabelError as error:
+                    # It begins with the model and its setting, as a key does.
+                    section = "train.two_views" if model == "two_views" else "train"
+                    raise FewlabelError(f"{section}.{error}") from error
+            else:
+                live.next_step()
         if len(labeled):
-            fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
             save_classifier(f"models/{arm}", classifier, features)
         else:
             save_no_classifier(f"models/{arm}")
-            live.next_step()
+        shutil.rmtree(curve, ignore_errors=True)
+        Path(folder, curve.name).replace(curve)
 
 
 if __name__ == "__main__":
