@@ -204,7 +204,7 @@ def test_integers(read, key, data):
     others = {} if key == "embed.patches.n_leading_components" else FEW_COMPONENTS
     assert setting(read(changed(**others | {key: value})), key) == value
     outside = st.integers(max_value=least - 1) | st.integers(min_value=greatest + 1)
-    outside |= st.sampled_from([least - 1, greatest + 1, 2**31, 2**63, 10**30, -(10**30)])
+    outside |= st.sampled_from([least - 1, greatest + 1, 2**63, 10**30, -(10**30)])
     wrong = data.draw(outside | NEVER_A_NUMBER | st.floats(), "refused")
     assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**others | {key: wrong}))
 
