@@ -19,14 +19,14 @@ _REFERENCES = {
 
 
 def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
-    """Test accuracy against labels, a panel a data set, on a logit scale.
+    """Draw test accuracy against labels, a panel a data set, on a logit scale.
 
     Parameters
     ----------
     runs
         `benchmarks.frontier.frontier`; bars are one standard deviation over the seeds.
     targets
-        `benchmarks.frontier.TARGETS`.
+        `benchmarks.frontier.targets`.
     """
     datasets = list(dict.fromkeys(targets["data"]))
     figure = Figure(figsize=(5 * len(datasets), 4.6), dpi=100, layout="constrained")

@@ -7,7 +7,7 @@ from fewlabel.percentile import most_trusted
 
 
 def classification_metrics(labels, probabilities):
-    """Accuracy, F1 and calibration of predicted class probabilities.
+    """Return accuracy, F1 and calibration of predicted class probabilities.
 
     Parameters
     ----------
@@ -17,10 +17,11 @@ def classification_metrics(labels, probabilities):
     Returns
     -------
     dict of str to float
-        All between 0 and 1. F1 of a class that is neither there nor predicted counts as 0.
+        All between 0 and 1. F1 is averaged over the classes that images have: that of another
+        class is not 0 but unknown.
     """
     predicted = probabilities.argmax(axis=1)
-    classes = range(probabilities.shape[1])
+    classes = np.unique(labels)
     macro, weighted = (
         f1_score(labels, predicted, labels=classes, average=average, zero_division=0)
         for average in ("macro", "weighted")
@@ -54,12 +55,16 @@ def expected_calibration_error(labels, probabilities, n_bins=15):
 
 
 def per_class_table(labels, predicted, class_names):
-    """Precision, recall, F1 and number of images of each class, as columns; empty if no image."""
+    """Return precision, recall, F1 and number of images of each class, as columns.
+
+    The scores of a class without images are NaN; without any image, the columns are empty.
+    """
     if not len(labels):
         return {name: [] for name in ("class", "precision", "recall", "f1", "images")}
     classes = range(len(class_names))
     scores = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    precision, recall, f1, images = scores
+    *scores, images = scores
+    precision, recall, f1 = np.where(images, scores, np.nan)
     return {
         "class": list(class_names),
         "precision": precision,

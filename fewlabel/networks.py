@@ -12,11 +12,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.errors import FewlabelError
+from fewlabel.memory import require_memory
 from fewlabel.parallel import progress
 
 _SHIFT_PIXELS = 2
 _CUTOUT_SHARE = 0.3
 _PREDICT_BATCH = 1024
+_FLOAT_BYTES = 4
+_INDEX_BYTES = 8
+
+
+class DivergedError(FewlabelError):
+    """Training left the finite numbers; the message begins with network and setting."""
 
 
 def import_keras():
@@ -208,6 +216,13 @@ class NetworkClassifier(KerasClassifier):
         X : array-like of shape (n_images, n_pixels)
         y : array-like of shape (n_images,)
         callbacks : sequence of keras.callbacks.Callback, default=()
+
+        Raises
+        ------
+        DivergedError
+            If the loss, a weight or an output is not finite.
+        FewlabelError
+            If `batch_size` or `min_steps` needs more memory than there is.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
@@ -332,6 +347,8 @@ def train(
 ):
     """Train a model with Adam and a one-cycle learning rate; it stays uncompiled.
 
+    It stops at the first loss that is not finite, as the weights then are not, either.
+
     Parameters
     ----------
     keras : module
@@ -345,17 +362,49 @@ def train(
     transform : callable (images, Generator) -> images, or None
     metrics, callbacks : sequence
         Keras's.
+
+    Raises
+    ------
+    DivergedError
+        If the loss, a weight or an output is not finite.
+    FewlabelError
+        If `batch_size` or `min_steps` needs more memory than there is.
     """
     # A model of its own to train leaves the optimizer's state out of what is kept.
     trained = keras.Model(model.inputs, model.outputs)
     n_batches = max(len(images) // batch_size, math.ceil(min_steps / epochs))
     n_steps = epochs * n_batches
+    per_pass = max(len(images) // batch_size, 1)
+    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    needs = {
+        # Of the largest batch, each layer's output and its gradient.
+        "batch_size": 2 * -(-len(images) // per_pass) * outputs * _FLOAT_BYTES,
+        "min_steps": -(-n_batches // per_pass) * len(images) * _INDEX_BYTES,
+    }
+    for name, value in (("batch_size", batch_size), ("min_steps", min_steps)):
+        require_memory(needs[name], f"{model.name}.{name}", value)
+
+    def diverged(what):
+        return DivergedError(
+            f"{model.name}.learning_rate is {learning_rate:g}, but {what} became infinite or not a "
+            "number in training; lower it"
+        )
+
+    def check_loss(batch, logs):
+        if not math.isfinite(logs["loss"]):
+            raise diverged("the loss")
+        bar.update()
+
     optimizer = keras.optimizers.Adam(one_cycle(keras, learning_rate, n_steps))
     trained.compile(optimizer, loss, metrics=list(metrics))
     batches = shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed)
     with progress(None, f"train {model.name}", total=n_steps) as bar:
-        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.update())
-        trained.fit(batches, epochs=epochs, verbose=0, callbacks=[count, *callbacks])
+        check = keras.callbacks.LambdaCallback(on_train_batch_end=check_loss)
+        trained.fit(batches, epochs=epochs, verbose=0, callbacks=[check, *callbacks])
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise diverged("a weight")
+    if not np.isfinite(model(images[:_PREDICT_BATCH], training=False)).all():
+        raise diverged("an output")
 
 
 def predict(model, X):

@@ -19,6 +19,10 @@ from fewlabel.parallel import announced, for_each_block
 
 CONTRAST_EPSILON = 0.01
 WHITENING_EPSILON = 0.1
+PCA_IMAGES = 10_000
+_BLOCK_PATCHES = 2048
+_FLOAT_BYTES = 4
+_INDEX_BYTES = 8
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -104,7 +108,9 @@ def spherical_kmeans(vectors, n_centroids, n_iterations, rng):
         np.argmax(vectors[rows] @ centroids.T, axis=1, out=owner[rows])
 
     for iteration in range(n_iterations):
-        for_each_block(assign, len(vectors), 2048, f"patch k-means {iteration + 1}/{n_iterations}")
+        for_each_block(
+            assign, len(vectors), _BLOCK_PATCHES, f"patch k-means {iteration + 1}/{n_iterations}"
+        )
         by_owner = np.argsort(owner, kind="stable")
         owners, starts = np.unique(owner[by_owner], return_index=True)
         centroids[owners] = np.add.reduceat(vectors[by_owner], starts)
@@ -112,6 +118,32 @@ def spherical_kmeans(vectors, n_centroids, n_iterations, rng):
         centroids[empty] = vectors[rng.randint(len(vectors), size=len(empty))]
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
     return centroids
+
+
+def memory_needed(settings, image_shape, n_images, n_threads):
+    """Return what `PatchEmbedding` needs in bytes, at least, by the setting that decides it.
+
+    Parameters
+    ----------
+    settings : dict
+        n_sampled_patches, patch_size, n_centroids and pooling_grid of `PatchEmbedding`.
+    image_shape : tuple of ints
+    n_images, n_threads : int
+
+    Returns
+    -------
+    dict of str to int
+    """
+    n_values = settings["patch_size"] ** 2 * math.prod(image_shape[2:])
+    # Patches, whitened patches and a copy of them; image, row, column and owner of each.
+    of_patch = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
+    # Pooled responses and a centered copy of them; each thread compares a block of patches.
+    n_pooled = 2 * min(n_images, PCA_IMAGES) * settings["pooling_grid"] ** 2
+    of_centroid = (n_pooled + n_threads * _BLOCK_PATCHES + n_values) * _FLOAT_BYTES
+    return {
+        "n_sampled_patches": settings["n_sampled_patches"] * of_patch,
+        "n_centroids": settings["n_centroids"] * of_centroid,
+    }
 
 
 class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -128,12 +160,14 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Height, width and optionally channels of the images whose pixels are the rows of ``X``.
         None takes a row as an image of one pixel's height.
     patch_size : int, default=6
-        Side of a patch in pixels; cut to the image where that is smaller.
+        Side of a patch in pixels, at most that of the image; without `image_shape`, cut to the
+        length of the row.
     n_centroids : int, default=400
     n_sampled_patches : int, default=200_000
         Patches drawn from all images to learn whitening and centroids.
     pooling_grid : int, default=3
-        The image is pooled over this many regions a side (fewer where there are fewer patches).
+        The image is pooled over this many regions a side, at most as many as a patch has positions
+        there; without `image_shape`, over fewer where there are fewer.
     n_components : int, default=128
         Principal components kept (fewer where there are fewer images or features).
     variance_power : float, default=0.25
@@ -156,7 +190,6 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     """
 
     _N_ITERATIONS = 10
-    _N_PCA_IMAGES = 10_000
     _BLOCK_IMAGES = 64
     _CACHED_IMAGES = 4
 
@@ -188,12 +221,20 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X : array-like of shape (n_images, n_pixels)
             Pixels in [0, 1].
         y : ignored
+
+        Raises
+        ------
+        ValueError
+            If images of `image_shape` have no such patches or regions, or patches of one gray
+            pixel, which have no contrast.
         """
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         rng = check_random_state(self.random_state)
         images = X.reshape(-1, *self._check_image_shape(X.shape[1]))
+        if self.image_shape is not None:
+            self._check_patches(*images.shape[1:])
         self.filters_ = self._learn_filters(images, rng)
-        features = self._pooled_responses(images[rng.permutation(len(X))[: self._N_PCA_IMAGES]])
+        features = self._pooled_responses(images[rng.permutation(len(X))[:PCA_IMAGES]])
         n_components = min(self.n_components, *features.shape)
         solver = "randomized" if n_components < min(features.shape) / 4 else "full"
         self.pca_ = PCA(n_components, svd_solver=solver, random_state=rng.randint(2**31))
@@ -222,8 +263,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
         offset = self.pca_.mean_ @ projection
         # A slice at a time, so that memory does not grow with the pooled responses of all images.
-        for start in range(0, len(X), self._N_PCA_IMAGES):
-            rows = slice(start, start + self._N_PCA_IMAGES)
+        for start in range(0, len(X), PCA_IMAGES):
+            rows = slice(start, start + PCA_IMAGES)
             embedding[rows] = self._pooled_responses(images[rows]) @ projection - offset
         return scale_to_length(embedding, self._n_features_out**0.5)
 
@@ -241,6 +282,22 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if math.prod(shape) != n_pixels:
             raise ValueError(f"X has {n_pixels} features, which is not image_shape {shape}.")
         return shape if len(shape) == 3 else (*shape, 1)
+
+    def _check_patches(self, height, width, n_channels):
+        side = min(height, width)
+        n_positions = side - self.patch_size + 1
+        if self.patch_size > side:
+            raise ValueError(
+                f"patch_size is {self.patch_size}, but must be at most {side}, since images are "
+                f"{height} x {width} pixels."
+            )
+        if self.patch_size == n_channels == 1:
+            raise ValueError("patch_size is 1, but a patch of one gray pixel has no contrast.")
+        if self.pooling_grid > n_positions:
+            raise ValueError(
+                f"pooling_grid is {self.pooling_grid}, but must be at most {n_positions}: so many "
+                "positions a side has a patch."
+            )
 
     def _learn_filters(self, images, rng):
         n_images, *image_shape = images.shape[:3]

@@ -10,10 +10,11 @@ def main(params: Params) -> None:
     Raises
     ------
     FewlabelError
-        If there are no more images than neighbors.
+        If there are no more images than neighbors, or more neighbors than memory holds.
     """
     from fewlabel.errors import FewlabelError
     from fewlabel.graph import affinity_graph, nearest_neighbors
+    from fewlabel.memory import require_memory
 
     embedding = load_array("data/embedded/train_embedding.npy")
     n_neighbors = params.graph.n_neighbors
@@ -22,6 +23,9 @@ def main(params: Params) -> None:
             f"graph.n_neighbors is {n_neighbors}, but must be at most {len(embedding) - 1}, since "
             f"there are {len(embedding)} training images"
         )
+    # Index and distance of each neighbor, then index and weight in the graph, both ways.
+    n_bytes = len(embedding) * n_neighbors * (8 + 2 * 8)
+    require_memory(n_bytes, "graph.n_neighbors", n_neighbors)
     neighbors, distances = nearest_neighbors(embedding, n_neighbors)
     save_graph("data/graph/affinity.npz", affinity_graph(neighbors, distances))
 

@@ -1,10 +1,13 @@
 """Learning curves, logged by DVCLive."""
 
+import numpy as np
 from dvclive import Live
+
+from fewlabel.errors import FewlabelError
 
 
 def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
-    """Fit; log loss and accuracy on the training images, a network's after each epoch.
+    """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
     Parameters
     ----------
@@ -16,6 +19,11 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
         Of shape (n_images,).
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
+
+    Raises
+    ------
+    FewlabelError
+        If the model's numbers do not stay finite; the message begins with model and setting.
     """
     from fewlabel.networks import KerasClassifier, import_keras
 
@@ -31,6 +39,11 @@ def fit_with_learning_curve(classifier, X, y, live: Live) -> None:
 
     with announced(f"{type(classifier).__name__} on {len(X):,} images"):
         classifier.fit(X, y)
+    if not np.isfinite(classifier.coef_).all():
+        raise FewlabelError(
+            f"logistic_regression.C is {classifier.C:g}, but the coefficients became infinite or "
+            "not a number in training; choose one nearer to 1"
+        )
     probabilities = classifier.predict_proba(X)
     live.log_metric("train/loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
     live.log_metric("train/accuracy", float(classifier.score(X, y)))

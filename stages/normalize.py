@@ -1,17 +1,25 @@
 """Scale the images; what is fitted is fitted on the training images only."""
 
-import numpy as np
-
-from stages.artifacts import save_array, save_joblib
+from stages.artifacts import load_array, save_array, save_joblib
 from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write float32 images of the shape of the raw ones to data/normalized/."""
+    """Write float32 images of the shape of the raw ones to data/normalized/.
+
+    Raises
+    ------
+    FewlabelError
+        If they are more than memory holds.
+    """
+    from fewlabel.memory import require_memory
     from fewlabel.normalization import normalizer, transform_images
 
-    train = np.load("data/raw/train_images.npy")
-    test = np.load("data/raw/test_images.npy")
+    train = load_array("data/raw/train_images.npy")
+    test = load_array("data/raw/test_images.npy")
+    # A pixel's float32, and once more while it is scaled.
+    n_bytes = 2 * 4 * max(train.size, test.size)
+    require_memory(n_bytes, "dataset.image_size", max(train.shape[1:3]))
     scaler = normalizer(params.normalize.method).fit(train.reshape(len(train), -1))
     save_joblib("models/normalization.joblib", scaler)
     for name, images in (("train", train), ("test", test)):

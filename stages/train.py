@@ -1,7 +1,11 @@
 """Train a classifier on the labels of one arm: `python -m stages.train ARM LABELS`."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 
+from stages.artifacts import load_array
 from stages.params import Params, run
 
 
@@ -20,7 +24,8 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     Raises
     ------
     FewlabelError
-        If the labels are all of one class.
+        If the labels are all of one class, or the model's numbers do not stay finite; nothing is
+        written then.
     """
     from dvclive import Live
 
@@ -34,7 +39,7 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     )
     from stages.learning_curve import fit_with_learning_curve
 
-    labels = np.load(labels_path)
+    labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
     if len(labeled) and len(np.unique(labels[labeled])) < 2:
         raise FewlabelError(
@@ -48,17 +53,30 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         features = BOTH
     else:
         features = settings.pop("features", "pixels")
-    images = np.load("data/normalized/train_images.npy")
-    X = classifier_input(features, images, np.load("data/embedded/train_features.npy"))
+    images = load_array("data/normalized/train_images.npy")
+    X = classifier_input(features, images, load_array("data/embedded/train_features.npy"))
     image_shape = None if features == "embedding" else images.shape[1:]
     classifier = build_classifier(model, image_shape, params.seed, **settings)
-    with Live(f"metrics/{arm}/learning_curve", dvcyaml=False, save_dvc_exp=False) as live:
+    # Under a name that git ignores, so that a curve that was cut off is no metric.
+    curve = Path(f"metrics/{arm}/learning_curve")
+    unfinished = curve.with_name(".0.learning_curve")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with Live(str(unfinished), dvcyaml=False, save_dvc_exp=False) as live:
         if len(labeled):
-            fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
-            save_classifier(f"models/{arm}", classifier, features)
+            try:
+                fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
+            except FewlabelError as error:
+                # It begins with the model and its setting, as a key does.
+                section = "train.two_views" if model == "two_views" else "train"
+                raise FewlabelError(f"{section}.{error}") from error
         else:
-            save_no_classifier(f"models/{arm}")
             live.next_step()
+    if len(labeled):
+        save_classifier(f"models/{arm}", classifier, features)
+    else:
+        save_no_classifier(f"models/{arm}")
+    shutil.rmtree(curve, ignore_errors=True)
+    unfinished.replace(curve)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_pca_equals_the_singular_value_decomposition():
 
 
 def test_patches_get_image_shape_seed_and_settings():
-    settings = {"n_centroids": 6, "n_sampled_patches": 200, "n_components": 4}
+    settings = {"patch_size": 3, "n_centroids": 6, "n_sampled_patches": 200, "n_components": 4}
     built = build_embedding("patches", (5, 6), 3, **settings)
     same = PatchEmbedding(image_shape=(5, 6), random_state=3, **settings)
     assert built.get_params() == same.get_params()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import classification_report
+from sklearn.metrics import classification_report, f1_score
 
 from fewlabel.measures import (
     classification_metrics,
@@ -27,11 +27,12 @@ def predictions():
 
 
 def report(labels, probabilities):
+    """Return scikit-learn's report of the three classes that images have."""
     return classification_report(
         labels,
         probabilities.argmax(axis=1),
-        labels=range(4),
-        target_names=NAMES,
+        labels=range(3),
+        target_names=NAMES[:3],
         output_dict=True,
         zero_division=0,
     )
@@ -49,11 +50,15 @@ def test_classification_metrics_equal_scikit_learns_report(predictions):
     assert {type(value) for value in metrics.values()} == {float}
 
 
-def test_a_class_that_is_neither_there_nor_predicted_counts_as_0():
-    metrics = classification_metrics(np.array([0, 1]), np.eye(4)[:2])
-    assert metrics["accuracy"] == 1
-    assert metrics["macro_f1"] == 0.5
-    assert metrics["weighted_f1"] == 1
+@pytest.mark.parametrize("predicted", [[0, 1], [0, 3], [3, 3]])
+def test_f1_is_averaged_over_the_classes_that_images_have(predicted):
+    labels = np.array([0, 1])
+    metrics = classification_metrics(labels, np.eye(4)[predicted])
+    for average in ("macro", "weighted"):
+        expected = f1_score(
+            labels, predicted, labels=np.unique(labels), average=average, zero_division=0
+        )
+        assert metrics[f"{average}_f1"] == expected == np.mean(labels == predicted)
 
 
 def test_per_class_table_equals_scikit_learns_report(predictions):
@@ -67,7 +72,18 @@ def test_per_class_table_equals_scikit_learns_report(predictions):
         ("f1", "f1-score"),
         ("images", "support"),
     ):
-        np.testing.assert_allclose(table[ours], [expected[name][theirs] for name in NAMES])
+        np.testing.assert_allclose(table[ours][:3], [expected[name][theirs] for name in NAMES[:3]])
+
+
+def test_a_class_without_images_has_no_scores(predictions):
+    labels, probabilities = predictions
+    predicted = probabilities.argmax(axis=1)
+    assert 3 in predicted
+    table = per_class_table(labels, predicted, [*NAMES, "gnu"])
+    assert table["class"] == [*NAMES, "gnu"]
+    np.testing.assert_array_equal(table["images"][3:], 0)
+    for name in ("precision", "recall", "f1"):
+        np.testing.assert_array_equal(np.isnan(table[name]), [False, False, False, True, True])
 
 
 def test_calibration_error_by_hand():

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from fewlabel.errors import FewlabelError
-from stages.params import ParamsError, read_params, run
+from fewlabel.patches import PCA_IMAGES
+from stages.params import MAX_PCA_IMAGES, ParamsError, read_params, run
 
 CHECKOUT = Path(__file__).parents[1]
 TEXT = (CHECKOUT / "params.yaml").read_text(encoding="utf-8")
@@ -23,33 +24,36 @@ VALUES = YAML(typ="safe", pure=True).load(TEXT)
 INFINITY = math.inf
 UP = math.nextafter
 NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
+MOST = 1_000_000_000
 # Least and greatest value allowed of each number; written from what params.yaml's comments say.
 INTEGERS = {
     "seed": (0, 4294967295),
     "label_budget": (1, 60_000),
     "dataset.image_size": (8, 512),
-    "embed.pca.n_components": (1, INFINITY),
-    "embed.patches.patch_size": (1, INFINITY),
-    "embed.patches.n_centroids": (1, INFINITY),
-    "embed.patches.n_sampled_patches": (100, INFINITY),
-    "embed.patches.pooling_grid": (1, INFINITY),
-    "embed.patches.n_components": (1, INFINITY),
-    "embed.patches.n_leading_components": (1, INFINITY),
-    "cluster.n_sweeps": (1, INFINITY),
-    "cluster.kmeans.n_init": (1, INFINITY),
-    "cluster.kmeans.max_iterations": (1, INFINITY),
-    "cluster.minibatch.batch_size": (1, INFINITY),
-    "cluster.minibatch.max_iterations": (1, INFINITY),
+    "embed.pca.n_components": (1, MOST),  # of a method that is not chosen
+    "embed.patches.patch_size": (2, 25),  # of 28 pixels, with 4 positions a side
+    "embed.patches.n_centroids": (1, MOST),
+    "embed.patches.n_sampled_patches": (100, MOST),
+    "embed.patches.pooling_grid": (1, 23),  # a patch of 6 pixels has 23 positions
+    "embed.patches.n_components": (1, 6400),  # 16 regions by 400 centroids
+    "embed.patches.n_leading_components": (1, 512),
+    "cluster.n_sweeps": (1, MOST),
+    "cluster.kmeans.n_init": (1, MOST),
+    "cluster.kmeans.max_iterations": (1, MOST),
+    "cluster.minibatch.batch_size": (1, MOST),
+    "cluster.minibatch.max_iterations": (1, MOST),
     "graph.n_neighbors": (1, 59_999),
-    "propagate.graph.n_sweeps": (1, INFINITY),
-    "propagate.regression.n_sweeps": (1, INFINITY),
-    "train.logistic_regression.max_iterations": (1, INFINITY),
+    "propagate.graph.n_sweeps": (1, MOST),
+    "propagate.regression.n_sweeps": (1, MOST),
+    "train.logistic_regression.max_iterations": (1, MOST),
     **{
-        f"train.{network}.{name}": (least, INFINITY)
+        f"train.{network}.{name}": (least, MOST)
         for network in NETWORKS
         for name, least in (("epochs", 1), ("min_steps", 1), ("batch_size", 2))
     },
 }
+# So that they limit no other setting.
+FEW_COMPONENTS = {"embed.patches.n_components": 1, "embed.patches.n_leading_components": 1}
 TINY, HUGE = UP(0, 1), sys.float_info.max
 FLOATS = {
     "embed.patches.variance_power": (0, 1),
@@ -93,6 +97,9 @@ FOLDER = {
     "dataset.test_labels": "labels.csv",
     "label.source": "human",
 }
+# 8 x 8 pixels.
+DIGITS = {"embed.patches.patch_size": 3, "embed.patches.pooling_grid": 3}
+STANDARD = {"embed.method": "pca", "train.two_views.cnn.augment": False}
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 NEVER_A_NUMBER = st.one_of(
     TEXTS, st.sampled_from(["1e-05", "7", "a\nb"]), st.booleans(), st.none(), st.just([1]),
@@ -193,14 +200,28 @@ def test_every_setting_is_explained():
 @given(data=st.data())
 def test_integers(read, key, data):
     least, greatest = INTEGERS[key]
-    allowed = st.integers(least, None if greatest == INFINITY else greatest)
-    value = data.draw(allowed | st.sampled_from([least, min(greatest, 10**9)]), "allowed")
-    assert setting(read(changed(**{key: value})), key) == value
-    outside = st.integers(max_value=least - 1) | st.just(least - 1)
-    if greatest < INFINITY:
-        outside |= st.integers(min_value=greatest + 1) | st.just(greatest + 1)
+    value = data.draw(st.integers(least, greatest) | st.sampled_from([least, greatest]), "allowed")
+    others = {} if key == "embed.patches.n_leading_components" else FEW_COMPONENTS
+    assert setting(read(changed(**others | {key: value})), key) == value
+    outside = st.integers(max_value=least - 1) | st.integers(min_value=greatest + 1)
+    outside |= st.sampled_from([least - 1, greatest + 1, 2**63, 10**30, -(10**30)])
     wrong = data.draw(outside | NEVER_A_NUMBER | st.floats(), "refused")
-    assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**{key: wrong}))
+    assert f"{key} is {wrong!r}, but must be " in refusal(read, changed(**others | {key: wrong}))
+
+
+@pytest.mark.parametrize(
+    ("key", "digits"), [*((key, 30) for key in INTEGERS), *((key, 400) for key in FLOATS)]
+)
+def test_a_whole_number_too_large_for_the_machine(read, key, digits):
+    wrong = f"1{digits * '0'}"
+    message = refusal(read, changed(**{key: int(wrong)}))
+    assert f" {key} is {wrong[:30]}" in message
+    assert len(message) < 400
+
+
+def test_a_number_of_more_digits_than_python_writes(read):
+    message = refusal(read, TEXT.replace("label_budget: 100", f"label_budget: 0x{'f' * 9000}"))
+    assert "label_budget is a number of thousands of digits, but must be less than" in message
 
 
 @pytest.mark.parametrize("key", FLOATS)
@@ -243,7 +264,7 @@ def test_choices(read, key, wrong):
     ("key", "choice"), [(key, choice) for key in CHOICES for choice in CHOICES[key]]
 )
 def test_every_choice_is_accepted(read, key, choice):
-    others = FOLDER if choice == "folder" else {}
+    others = {"folder": FOLDER, "digits": DIGITS, "standard": STANDARD}.get(choice, {})
     assert setting(read(changed(**others | {key: choice})), key) == choice
 
 
@@ -284,6 +305,7 @@ def test_a_number_as_dvc_writes_it_is_a_number(read):
 )
 def test_no_more_labels_or_neighbors_than_the_data_set_has_images(read, name, n_images):
     most = {"dataset.name": name, "label_budget": n_images, "graph.n_neighbors": n_images - 1}
+    most |= DIGITS
     assert read(changed(**most)).label_budget == n_images
     for key in ("label_budget", "graph.n_neighbors"):
         message = refusal(read, changed(**most | {key: most[key] + 1}))
@@ -292,13 +314,73 @@ def test_no_more_labels_or_neighbors_than_the_data_set_has_images(read, name, n_
 
 @pytest.mark.parametrize(("name", "n_pixels"), [("fashion_mnist", 784), ("digits", 64)])
 def test_no_more_principal_components_than_pixels(read, name, n_pixels):
-    settings = {"dataset.name": name, "embed.pca.n_components": n_pixels + 1}
+    settings = DIGITS | {"dataset.name": name, "embed.pca.n_components": n_pixels + 1}
     read(changed(**settings))  # they do not count with another method
     settings["embed.method"] = "pca"
-    assert f"is {n_pixels + 1}, but must be at most {n_pixels} with {name}" in refusal(
+    assert f"is {n_pixels + 1}, but must be at most {n_pixels}: there are " in refusal(
         read, changed(**settings)
     )
     assert read(changed(**settings | {"embed.pca.n_components": n_pixels}))
+
+
+PATCHES = "embed.patches."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            {"patch_size": 29},
+            "embed.patches.patch_size is 29, but must be at most 28: images are 28 x 28 pixels",
+        ),
+        (
+            {"patch_size": 26},
+            "embed.patches.pooling_grid is 4, but must be at most 3: a patch of 26 pixels has 3 "
+            "positions a side, since images are 28 x 28 pixels",
+        ),
+        ({"patch_size": 1}, "embed.patches.patch_size is 1, but must be at least 2 where images"),
+        (
+            {"n_leading_components": 513},
+            "embed.patches.n_leading_components is 513, but must be at most 512: they are the "
+            "first of embed.patches.n_components",
+        ),
+        (
+            {"n_centroids": 31},
+            "embed.patches.n_components is 512, but must be at most 496: they are of 496 responses",
+        ),
+        ({"n_components": 10_001, "n_centroids": 4000}, "is 10001, but must be at most 10000: "),
+    ],
+)
+def test_patches_that_images_do_not_have(read, wrong, words):
+    wrong = {PATCHES + key: value for key, value in wrong.items()}
+    assert words in refusal(read, changed(**wrong))
+    # They do not count with another method.
+    assert read(changed(**wrong | {"embed.method": "pca"})).embed.method == "pca"
+
+
+def test_principal_components_are_of_as_many_images_as_the_schema_says():
+    assert MAX_PCA_IMAGES == PCA_IMAGES
+
+
+def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
+    # Color images have patches of one pixel; how large images are is not known yet.
+    params = read(changed(**FOLDER | {f"{PATCHES}patch_size": 1, f"{PATCHES}pooling_grid": 400}))
+    assert params.embed.patches.patch_size == 1
+    message = refusal(read, changed(**FOLDER | {f"{PATCHES}n_leading_components": 513}))
+    assert "n_leading_components is 513, but must be at most 512" in message
+
+
+@pytest.mark.parametrize(
+    ("others", "asks"),
+    [
+        ({}, "embed.method is 'patches'"),
+        ({"embed.method": "pca"}, "train.two_views.cnn.augment is True"),
+        ({"embed.method": "pca", "train.model": "cnn"}, "train.cnn.augment is True"),
+    ],
+)
+def test_standardized_pixels_are_refused_where_black_must_be_0(read, others, asks):
+    message = refusal(read, changed(**others | {"normalize.method": "standard"}))
+    assert f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {asks}" in message
 
 
 # Ordered: pytest-xdist needs the same order of tests in each of its processes.
@@ -360,6 +442,94 @@ def test_all_problems_are_named_at_once(read):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: .*No such file"):
         read_params(tmp_path / "params.yaml")
+
+
+def test_a_folder_in_place_of_the_file(tmp_path):
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: .*Is a directory"):
+        read_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 20_000, "a: " + "[" * 20_000 + "]" * 20_000, "{a: " * 9999]
+)
+def test_a_file_that_is_nested_too_deeply(read, content):
+    assert refusal(read, content).endswith("params.yaml cannot be read: it is nested too deeply")
+
+
+def test_a_mapping_that_is_merged_into_itself(read):
+    assert "a is no setting" in refusal(read, "a: &a {<<: *a}")
+
+
+def test_aliases_of_aliases_stay_short(read):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join(10 * [f'*a{i - 1}'])}]" for i in range(1, 15)]
+    message = refusal(read, TEXT.replace("seed: 0", "\n".join([*lines, "seed: *a14"])))
+    assert "seed is [[[[[" in message
+    assert len(message) < 20_000
+
+
+def test_merges_of_merges_are_refused(read):
+    # Each line holds ten times what the line before it does.
+    lines = ["a0: &a0 {k: 1, l: 2}"]
+    lines += [f"a{i}: &a{i} {{<<: [{', '.join(10 * [f'*a{i - 1}'])}]}}" for i in range(1, 15)]
+    assert "cannot be read: << may merge one mapping only" in refusal(read, "\n".join(lines))
+
+
+def test_an_alias_and_a_merge_are_as_if_written_out(read):
+    text = TEXT.replace("  cnn:\n    # As for mlp.", "  cnn: &cnn\n    # As for mlp.")
+    start = text.index("    cnn:\n      # As for cnn.")
+    end = text.index("    wide_mlp:\n      # As for wide_mlp.")
+    for merged in ("    cnn: *cnn\n", "    cnn:\n      <<: *cnn\n      epochs: 7\n"):
+        cnn = read(text[:start] + merged + text[end:]).train.two_views.cnn
+        assert cnn.epochs == 7 if "epochs" in merged else cnn.model_dump() == VALUES["train"]["cnn"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"seed: \0", "unacceptable character #x0000"),
+        (b"\0" * 900_000, "unacceptable character #x0000"),
+        (b"a: \xff\xff", "unacceptable character #x00ff"),
+        (b"#" * 1_000_001, "has more than 1,000,000 bytes"),
+    ],
+)
+def test_bytes_that_are_no_settings(tmp_path, content, words):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParamsError, match=re.escape(words)) as error:
+        read_params(path)
+    assert len(str(error.value)) < 400 + len(str(path))
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+    path = tmp_path / "params.yaml"
+    with path.open("wb") as file:
+        file.truncate(10**12)  # sparse: it takes no space, but would not fit into memory
+    with pytest.raises(ParamsError, match="has more than 1,000,000 bytes"):
+        read_params(path)
+
+
+LONG, LONG_KEY = 100_000 * "x", 1000 * "k"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": LONG}, {"seed": 9 * [LONG]}, {"seed": {LONG_KEY: LONG}}, {LONG_KEY: 1},
+        {"train.model": LONG}, {"dataset.class_names": LONG}, {"embed": LONG},
+        FOLDER | {"dataset.class_names": [LONG]}, {f"k{i}": LONG[:99] for i in range(999)},
+    ],
+)  # fmt: skip
+def test_a_long_value_is_shortened(read, wrong):
+    message = refusal(read, changed(**wrong))
+    assert "…" in message or "more problems" in message
+    assert len(message) < 5000
+
+
+@pytest.mark.parametrize("text", [f"!!int {LONG}", f"seed: *{LONG}", f"&{LONG}"])
+def test_a_long_reason_is_shortened(read, text):
+    assert len(refusal(read, text)) < 1000
 
 
 @few_examples

@@ -139,7 +139,6 @@ def slow_features(image, patch_shape, grid, mean, whitening, centroids):
 
 def cell_of(position, n_positions, grid):
     """Cell of a position where the grid's edges are the nearest whole positions."""
-    grid = min(grid, n_positions)
     edges = [round(n_positions * i / grid) for i in range(grid + 1)]
     return next(i for i in range(grid) if edges[i] <= position < edges[i + 1])
 
@@ -149,7 +148,7 @@ def cell_of(position, n_positions, grid):
     [
         ((9, 11), 4, 3, 0.25),
         ((8, 8), 6, 2, 0.0),
-        ((5, 12), 6, 3, 0.5),
+        ((5, 12), 4, 2, 0.5),
         ((6, 6), 3, 1, 0.25),
         ((7, 8, 3), 4, 2, 0.25),
     ],
@@ -176,7 +175,7 @@ def test_embedding_equals_a_loop(
     whitened, centroids = kmeans_calls
 
     # What it learned from: normalized patches of the images, whitened.
-    patch_shape = tuple(np.minimum(image_shape[:2], patch_size))
+    patch_shape = (patch_size, patch_size)
     assert embedding.patch_shape_ == patch_shape
     every_patch = np.array(
         [p for image in images for *_, p in whole_normalized_patches(image, patch_shape)]
@@ -226,7 +225,7 @@ def test_an_image_is_embedded_the_same_in_any_company(n_images):
 
 def test_output_has_fewer_components_where_there_are_fewer_features():
     # One pooling cell of 8 centroids, and six images.
-    assert PatchEmbedding((4, 4), 4, 8, 100, 3, 128).fit_transform(random_images(50, 16)).shape == (
+    assert PatchEmbedding((4, 4), 4, 8, 100, 1, 128).fit_transform(random_images(50, 16)).shape == (
         50,
         8,
     )
@@ -241,6 +240,40 @@ def test_flat_images_stay_finite():
     rows[3:] = 1
     embedded = PatchEmbedding((5, 5), 3, **SMALL, random_state=0).fit_transform(rows)
     assert np.isfinite(embedded).all()
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "patch_size", "pooling_grid", "problem"),
+    [
+        ((5, 9), 6, 1, "patch_size is 6, but must be at most 5, since images are 5 x 9 pixels"),
+        ((9, 5, 3), 6, 1, "patch_size is 6, but must be at most 5, since images are 9 x 5 pixels"),
+        ((5, 9), 3, 4, "pooling_grid is 4, but must be at most 3"),
+        ((5, 9), 1, 1, "a patch of one gray pixel has no contrast"),
+        ((5, 9, 1), 1, 1, "a patch of one gray pixel has no contrast"),
+    ],
+)
+def test_what_images_do_not_have_is_refused(image_shape, patch_size, pooling_grid, problem):
+    embedding = PatchEmbedding(image_shape, patch_size, pooling_grid=pooling_grid, **SMALL)
+    with pytest.raises(ValueError, match=problem):
+        embedding.fit(random_images(5, np.prod(image_shape)))
+
+
+def test_what_images_barely_have_is_allowed():
+    rows = random_images(30, 5 * 7)
+    for patch_size, pooling_grid in ((5, 1), (3, 3), (2, 4)):
+        embedding = PatchEmbedding((5, 7), patch_size, pooling_grid=pooling_grid, **SMALL)
+        assert embedding.fit_transform(rows).shape == (30, 4)
+
+
+def test_a_patch_of_one_colored_pixel_tells_images_apart():
+    rows = random_images(30, 5 * 5 * 3)
+    embedded = PatchEmbedding((5, 5, 3), 1, **SMALL, random_state=0).fit_transform(rows)
+    assert (np.ptp(embedded, axis=0) > 0).all()
+
+
+def test_a_row_is_cut_into_shorter_patches_and_fewer_regions():
+    embedding = PatchEmbedding(None, 6, pooling_grid=3, **SMALL).fit(random_images(30, 4))
+    assert embedding.patch_shape_ == (1, 4)
 
 
 def test_image_shape_must_match():

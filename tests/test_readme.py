@@ -5,11 +5,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from benchmarks.frontier import TARGETS, frontier
+from benchmarks.frontier import BUDGETS, frontier, targets
 from docs.figures import draw_frontier
-from docs.readme import PARTS
+from docs.readme import PARTS, frontier_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,7 +25,7 @@ def test_generated_parts_are_up_to_date(committed, document):
 
 def test_the_figure_of_the_frontier_has_the_means_of_its_table():
     runs = frontier()
-    for axis in draw_frontier(runs, TARGETS).axes:
+    for axis in draw_frontier(runs, targets()).axes:
         of_dataset = runs[runs["data"] == axis.get_title()]
         [propagated] = [bars for bars in axis.containers if "propagated" in bars.get_label()]
         labels, accuracy = propagated.lines[0].get_data()
@@ -33,6 +34,47 @@ def test_the_figure_of_the_frontier_has_the_means_of_its_table():
                 n: of_dataset.loc[of_dataset["labels"] == n, "propagated"].mean()
                 for n in of_dataset["labels"].unique()
             }
+        )
+
+
+def test_every_budget_has_a_target_and_every_published_figure_a_source():
+    table = targets()
+    assert [*zip(table["data"], table["labels"], strict=True)] == [
+        (data, labels) for data, budgets in BUDGETS.items() for labels in budgets
+    ]
+    for column in ("published", "published_method", "published_labels", "published_source"):
+        assert table[column].notna().all(), column
+    # A name, a year and where it was published.
+    assert table["published_source"].str.match(r"[A-Z]\. .+, (?:NIPS|ICML) 20\d\d").all()
+    assert table["published_note"].notna()[table["published_labels"] != table["labels"]].all()
+    assert (table["recipe"].isna() == table["recipe_source"].isna()).all()
+
+
+def test_a_figure_of_the_recipe_is_the_best_that_reported_csv_has_of_it():
+    reported = pd.read_csv(ROOT / "study/reported.csv")
+    recipe = reported[reported["row"].isin(["full_propagation", "partial_propagation"])]
+    for aim in targets().itertuples():
+        of_budget = recipe[(recipe["dataset"] == aim.data) & (recipe["labels"] == aim.labels)]
+        if of_budget.empty:
+            assert pd.isna(aim.recipe)
+            continue
+        assert aim.recipe == of_budget["accuracy"].max()
+        system, line = re.fullmatch(r"(\w+), line (\d+)", aim.recipe_source).groups()
+        named = of_budget.loc[int(line) - 2]  # the header is line 1
+        assert (named["system"], named["accuracy"]) == (system, aim.recipe)
+
+
+def test_the_table_of_the_frontier_names_method_and_source_of_each_figure():
+    measured, sources = frontier_table().split("\n\n")
+    rows = zip(measured.splitlines()[2:], sources.splitlines()[2:], strict=True)
+    table = targets().astype(object).fillna("")
+    for aim, (row, source) in zip(table.itertuples(), rows, strict=True):
+        published = f"{aim.published:.5g} ({aim.published_method})"
+        assert row.startswith(f"| {aim.data} | {aim.labels} | {published} |")
+        assert f"| {aim.recipe} | {aim.target:.4g} in {aim.minutes} min |" in row
+        assert source == (
+            f"| {aim.data}, {aim.labels} | {aim.published_method} | {aim.published_labels} | "
+            f"{aim.published_source} | {aim.published_note} | {aim.recipe_source} |"
         )
 
 

@@ -1,0 +1,49 @@
+"""Refuse a setting that asks for more memory than there is, before anything is allocated."""
+
+from pathlib import Path
+
+import psutil
+
+from fewlabel.errors import FewlabelError
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def available_memory() -> int:
+    """Return how many bytes this process may still take: of the machine, or of its container."""
+    available = psutil.virtual_memory().available
+    # The file says "max" where there is no limit, and is missing outside of a container.
+    text = _CGROUP_LIMIT.read_text(encoding="ascii").strip() if _CGROUP_LIMIT.exists() else "max"
+    return available if text == "max" else min(available, int(text))
+
+
+def require_memory(n_bytes: int, key: str, value: int) -> None:
+    """Check that there is the memory that a setting needs.
+
+    Parameters
+    ----------
+    n_bytes
+        What is certainly needed; a bit more may be.
+    key, value
+        The setting that decides it.
+
+    Raises
+    ------
+    FewlabelError
+        Naming the setting, the memory that it needs and the memory that is available.
+    """
+    available = available_memory()
+    if n_bytes > available:
+        raise FewlabelError(
+            f"{key} is {value}, which needs {_size(n_bytes)} of memory, but {_size(available)} are "
+            "available; lower it"
+        )
+
+
+def _size(n_bytes: int) -> str:
+    size = float(n_bytes)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.0f} PB"

@@ -1,0 +1,99 @@
+"""The stage that trains: what it writes, and that numbers that are not finite stop it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.workspace import set_params
+from fewlabel import classifiers
+from fewlabel.errors import FewlabelError
+from stages import train
+from stages.artifacts import load_json, save_array
+from stages.params import read_params
+
+CHECKOUT = Path(__file__).parents[1]
+LABELS = "data/labels.npy"
+CNN = {"train.model": "cnn", "train.cnn.epochs": 1}
+NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn")
+
+
+@pytest.fixture
+def fit(tmp_path, monkeypatch):
+    """Return a function that trains on 40 images of 8 x 8 pixels with other settings."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    images = rng.random((40, 8, 8), np.float32) / 2 + labels[:, None, None].astype(np.float32) / 2
+    save_array("data/normalized/train_images.npy", images)
+    save_array("data/embedded/train_features.npy", images.reshape(40, -1)[:, ::3])
+    save_array(LABELS, labels)
+
+    def run(**settings):
+        shutil.copy(CHECKOUT / "params.yaml", tmp_path)
+        set_params(tmp_path / "params.yaml", settings)
+        train.main(read_params(), "propagated", LABELS)
+
+    return run
+
+
+def written(folder):
+    return [path for name in ("models", "metrics") for path in (folder / name).rglob("*.*")]
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [*((name, name) for name in NETWORKS), ("two_views", "cnn"), ("two_views", "wide_mlp")],
+)
+def test_a_network_that_diverges_stops_the_stage_and_nothing_is_written(
+    fit, tmp_path, model, network
+):
+    section = f"train.{model}" if model == network else f"train.{model}.{network}"
+    steps = {"epochs": 1, "min_steps": 3}
+    others = [f"train.two_views.{view}" for view in ("cnn", "wide_mlp")]
+    settings = {f"{name}.{key}": n for name in [*others, section] for key, n in steps.items()}
+    with pytest.raises(FewlabelError) as error:
+        fit(**settings | {"train.model": model, f"{section}.learning_rate": 1e30})
+    assert str(error.value) == (
+        f"{section}.learning_rate is 1e+30, but the loss became infinite or not a number in "
+        "training; lower it"
+    )
+    assert written(tmp_path) == []
+
+
+def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypatch):
+    class Diverging(LogisticRegression):
+        def fit(self, X, y):
+            super().fit(X, y)
+            self.coef_[0, 0] = np.inf
+            return self
+
+    monkeypatch.setattr(classifiers, "LogisticRegression", Diverging)
+    with pytest.raises(FewlabelError, match=r"^train\.logistic_regression\.C is 0\.1, but the "):
+        fit(**{"train.model": "logistic_regression"})
+    assert written(tmp_path) == []
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", ["batch_size", "min_steps"])
+def test_more_memory_than_there_is_stops_the_stage(fit, tmp_path, name, monkeypatch):
+    monkeypatch.setattr("fewlabel.memory.available_memory", lambda: 150_000)
+    small = {"batch_size": 2, "min_steps": 1}
+    with pytest.raises(FewlabelError, match=rf"^train\.cnn\.{name} is 90000, which needs .* lower"):
+        fit(**{f"train.cnn.{key}": n for key, n in (small | {name: 90_000}).items()}, **CNN)
+    assert written(tmp_path) == []
+    fit(**{f"train.cnn.{key}": n for key, n in small.items()}, **CNN)
+
+
+def test_a_learning_curve_takes_the_place_of_the_last_one(fit, tmp_path):
+    for C in (0.1, 10):
+        fit(**{"train.model": "logistic_regression", "train.logistic_regression.C": C})
+        curve = tmp_path / "metrics/propagated/learning_curve"
+        assert load_json(curve / "metrics.json")["train"]["accuracy"] == 1
+        rows = (curve / "plots/metrics/train/loss.tsv").read_text().splitlines()
+        assert [line.split("\t")[0] for line in rows] == ["step", "0"]
+        assert [path.name for path in curve.parent.iterdir()] == [curve.name]
+    assert (tmp_path / "models/propagated/model.joblib").exists()
