@@ -16,6 +16,7 @@ from fewlabel.parallel import progress
 from fewlabel.text import printable
 from stages.image_files import fit_image, has_image_name, list_files
 from stages.portable import PortableClassifier
+from stages.regular_files import is_folder
 
 _BATCH_IMAGES = 256
 COLUMNS = ("image", "label", "probability")
@@ -74,7 +75,7 @@ def _paths(image: str) -> Iterator[str]:
         # A file name may have any other character at which Python splits lines, and any bytes.
         lines = re.split("\r?\n", os.fsdecode(sys.stdin.buffer.read()))
         yield from (line for line in lines if line)
-    elif Path(image).is_dir():
+    elif is_folder(image):
         found = [name for name in list_files(Path(image)) if has_image_name(name)]
         if not found:
             raise FewlabelError(f"{image} has no PNG or JPEG file")

@@ -23,6 +23,7 @@ from fewlabel.parallel import for_each_block
 from fewlabel.text import breaks_lines, printable
 from stages.regular_files import (
     FileRefusedError,
+    is_folder,
     open_regular_file,
     read_regular_file,
     read_whole,
@@ -75,7 +76,7 @@ class Images(NamedTuple):
     names, sha256 : list of str
         Of each training image: path under `path`, or position in the array; hash of its content.
     problems : list of (str, str)
-        File that was left out, and why.
+        File that was left out, its name on one line and in Unicode, and why.
     """
 
     arrays: dict[str, np.ndarray]
@@ -163,8 +164,9 @@ def read_image_files(
                 test_labels, "null where dataset.path is an .npz, which holds its own test_labels"
             )
         return _read_npz(place, len(class_names))
-    if not place.is_dir():
-        raise ImageFilesError(f"dataset.path is {path}, but must be a folder or an .npz file")
+    if not is_folder(place):
+        shown = printable(path, _SHOWN)
+        raise ImageFilesError(f"dataset.path is {shown}, but must be a folder or an .npz file")
     names = [name for name in list_files(place) if not name.endswith(".dvc")]
     if test_labels is None:
         return _split(place, names, *_read_all(place, names, image_size), {})
@@ -351,17 +353,19 @@ def _wrong_test_labels(value, allowed):
 def _test_classes(place, names, class_names, test_labels):
     """Name -> position of its class, of each image to test with."""
     source = place / test_labels
-    if source.is_dir():
+    try:
+        source.stat()
+    except (OSError, ValueError) as error:
+        raise _wrong_test_labels(test_labels, f"a CSV or a folder in {place}") from error
+    if is_folder(source):
         within = [name for name in names if name.startswith(f"{test_labels}/")]
         lines = [
             {"image": name, "label": name.removeprefix(f"{test_labels}/").split("/")[0]}
             for name in within
             if has_image_name(name)
         ]
-    elif source.exists():
-        lines = read_label_table(source)
     else:
-        raise _wrong_test_labels(test_labels, f"a CSV or a folder in {place}")
+        lines = read_label_table(source)
     position = {name: i for i, name in enumerate(class_names)}
     there, class_of = set(names), {}
     for line in lines:

@@ -11,6 +11,14 @@ class FileRefusedError(ValueError):
     """A file that is not read; the message says what it is, without its name."""
 
 
+def is_folder(path: str | Path) -> bool:
+    """Whether it is a folder or leads to one; not so of a name that no file can have."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def open_regular_file(path: str | Path) -> BinaryIO:
     """Open a regular file, or a link to one, to read bytes.
 

@@ -420,6 +420,12 @@ def test_no_image_is_an_error(tmp_path):
     save(tmp_path / "b.png")
     with pytest.raises(ImageFilesError, match="test_labels is nothing"):
         read(tmp_path, test_labels="nothing")
+    for name in ("x" * 300, "\0"):  # which no file can have
+        with pytest.raises(ImageFilesError, match="but must be a CSV or a folder in") as raised:
+            read(tmp_path, test_labels=name)
+        assert str(raised.value).isprintable()
+    with pytest.raises(ImageFilesError, match="x…, but must be a folder or an"):
+        read("x" * 300)
 
 
 def test_arrays_of_an_npz(tmp_path):

@@ -104,11 +104,12 @@ def test_what_is_no_regular_file_is_named_among_the_unread(capsysbinary):
     os.mkfifo("pipe\x1b[31m.png")
     os.symlink("/dev/zero", "zero.png")  # noqa: PTH211 (shorter)
     with pytest.raises(FewlabelError) as raised:
-        command.predict("model", [".", "zero.png", "gone.png"], "csv")
+        command.predict("model", [".", "zero.png", "gone.png", "x" * 300], "csv")
     assert str(raised.value) == (
-        "4 of 5 are no whole PNG or JPEG images: pipe\\x1b[31m.png (not a regular file); "
+        "5 of 6 are no whole PNG or JPEG images: pipe\\x1b[31m.png (not a regular file); "
         "zero.png (not a regular file); zero.png (not a regular file); "
-        "gone.png (cannot be read: No such file or directory)"
+        "gone.png (cannot be read: No such file or directory); "
+        f"{'x' * 300} (cannot be read: File name too long)"
     )
     assert printed(capsysbinary).splitlines()[1:] == [b"a.png,dog,1.0000"]
 
