@@ -1,7 +1,10 @@
 """Classify image files with a trained model."""
 
 import csv
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,10 @@ import numpy as np
 
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import progress
+from fewlabel.text import printable
 from stages.image_files import fit_image, has_image_name, list_files
 from stages.portable import PortableClassifier
+from stages.regular_files import is_folder
 
 _BATCH_IMAGES = 256
 COLUMNS = ("image", "label", "probability")
@@ -32,7 +37,8 @@ def predict(model: str, images: list[str], output: str) -> None:
     Raises
     ------
     FewlabelError
-        After the others are printed, if some images could not be read.
+        After the others are printed, if some images could not be read; before, if the model gives
+        probabilities that are no numbers.
     """
     classifier = PortableClassifier(model)
     paths = [path for image in images for path in _paths(image)]
@@ -44,9 +50,15 @@ def predict(model: str, images: list[str], output: str) -> None:
                 pixels.append(fit_image(path, classifier.image_shape))
                 batch.append(path)
             except ValueError as error:
-                unread.append(f"{path} ({error})")
+                unread.append(f"{printable(path)} ({error})")
         if batch:
             probabilities = classifier.predict_proba(np.stack(pixels))
+            is_finite = np.isfinite(probabilities).all(axis=1)
+            if not is_finite.all():
+                raise FewlabelError(
+                    f"{model} gives {printable(batch[is_finite.argmin()])} probabilities that are "
+                    "not finite numbers; it must be trained again"
+                )
             rows += [
                 (path, classifier.class_names[row.argmax()], float(row.max()))
                 for path, row in zip(batch, probabilities, strict=True)
@@ -60,8 +72,10 @@ def predict(model: str, images: list[str], output: str) -> None:
 
 def _paths(image: str) -> Iterator[str]:
     if image == "-":
-        yield from (line for line in sys.stdin.read().splitlines() if line)
-    elif Path(image).is_dir():
+        # A file name may have any other character at which Python splits lines, and any bytes.
+        lines = re.split("\r?\n", os.fsdecode(sys.stdin.buffer.read()))
+        yield from (line for line in lines if line)
+    elif is_folder(image):
         found = [name for name in list_files(Path(image)) if has_image_name(name)]
         if not found:
             raise FewlabelError(f"{image} has no PNG or JPEG file")
@@ -74,11 +88,18 @@ def _print(rows, output):
     if output == "json":
         print(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
     elif output == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((path, label, f"{probability:.4f}") for path, label, probability in rows)
+        sys.stdout.reconfigure(errors="surrogateescape")  # a name that is not UTF-8 stays itself
+        for row in [COLUMNS, *((path, label, f"{p:.4f}") for path, label, p in rows)]:
+            print(_csv_line(row))
     else:
-        widths = [max(len(str(row[i])) for row in [COLUMNS, *rows]) for i in range(2)]
-        for path, label, probability in [COLUMNS, *rows]:
-            last = probability if isinstance(probability, str) else f"{probability:11.4f}"
-            print(f"{path:<{widths[0]}}  {label:<{widths[1]}}  {last}")
+        table = [COLUMNS, *((path, label, f"{p:11.4f}") for path, label, p in rows)]
+        table = [[printable(cell) for cell in row] for row in table]
+        widths = [max(len(row[i]) for row in table) for i in range(2)]
+        for path, label, probability in table:
+            print(f"{path:<{widths[0]}}  {label:<{widths[1]}}  {probability}")
+
+
+def _csv_line(row):
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(row)  # which makes it quote either of both
+    return line.getvalue().removesuffix("\r\n")

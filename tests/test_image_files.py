@@ -2,13 +2,28 @@
 
 import hashlib
 import io
+import os
+import struct
+import threading
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
-from stages.image_files import ImageFilesError, decode_image, fit_image, read_image_files
+from stages import image_files
+from stages.image_files import (
+    ImageFilesError,
+    decode_image,
+    fit_image,
+    read_image_files,
+    read_label_table,
+)
 
 CLASSES = ["cat", "dog"]
 
@@ -111,6 +126,166 @@ def test_what_cannot_be_used_is_named(tmp_path):
     assert str(tmp_path) not in "".join(problems.values())
 
 
+def pipe(path):
+    os.mkfifo(path)
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def link_to_folder(path):
+    (path.parent / "folder").mkdir()
+    path.symlink_to(path.parent / "folder")
+
+
+SPECIAL = pytest.mark.parametrize("make", [pipe, device, link_to_folder])
+
+
+@SPECIAL
+def test_what_is_no_regular_file_is_left_out(tmp_path, make):
+    save(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    make(tmp_path / "special.png")
+    images = read(tmp_path)
+    assert images.names == ["a.png"]
+    assert images.problems == [
+        ("link.png", "the same file as a.png"),
+        ("special.png", "not a regular file"),
+    ]
+    for use in (decode_image, lambda path, size: fit_image(path, (size, size))):
+        with pytest.raises(ValueError, match="not a regular file"):
+            use(tmp_path / "special.png", 8)
+
+
+@SPECIAL
+def test_a_table_or_an_npz_that_is_no_regular_file_is_refused(tmp_path, make):
+    make(tmp_path / "special.npz")
+    with pytest.raises(
+        ImageFilesError, match=r"special.npz cannot be read as \.npz: not a regular"
+    ):
+        read(tmp_path / "special.npz")
+    with pytest.raises(ImageFilesError, match="cannot be read: not a regular file"):
+        read_label_table(tmp_path / "special.npz")
+
+
+def test_a_file_of_absurd_size_is_left_out(tmp_path):
+    save(tmp_path / "a.png")
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(10**11)
+    assert read(tmp_path).problems == [
+        ("huge.png", "of 100,000,000,000 bytes, but at most 268,435,456 are read")
+    ]
+
+
+def test_links_to_folders_are_named_and_not_followed(tmp_path):
+    save(tmp_path / "sub" / "a.png")
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    images = read(tmp_path)
+    assert images.names == ["sub/a.png"]
+    assert images.problems == [
+        ("sub/loop", "not a PNG or JPEG by its name; links to folders are not followed")
+    ]
+
+
+def test_folders_nested_too_deeply_are_refused(tmp_path, monkeypatch):
+    save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):
+        Path("d" * 250).mkdir()
+        os.chdir("d" * 250)
+    with pytest.raises(ImageFilesError, match="cannot be searched: File name too long") as raised:
+        read(tmp_path)
+    assert len(str(raised.value)) < 500
+
+
+def png_of_size(width, height):
+    """Return a PNG of gray zeros, which are compressed to nothing."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    compressor = zlib.compressobj(1)
+    rows = [compressor.compress(bytes(1 + width)) for _ in range(height)]
+    data = b"".join([*rows, compressor.flush()])
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+    save(tmp_path / "a.png")
+    for name, size in (("large.png", (13_000, 13_000)), ("long.png", (2**31 - 1, 1))):
+        whole = png_of_size(8, 8)
+        header = whole[12:16] + struct.pack(">II", *size) + whole[24:29]
+        (tmp_path / name).write_bytes(
+            whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images = read(tmp_path)
+    assert images.names == ["a.png"]
+    assert images.problems == [
+        ("large.png", "of 13,000 x 13,000 pixels, but at most 67,108,864 pixels are allowed"),
+        ("long.png", "of 2,147,483,647 x 1 pixels, but at most 67,108,864 pixels are allowed"),
+    ]
+
+
+def test_a_jpeg_may_have_more_pixels_as_it_is_decoded_smaller(tmp_path):
+    Image.new("L", (15_000, 14_000), 90).save(tmp_path / "large.jpg", quality=10)
+    Image.new("L", (20_000, 14_000), 90).save(tmp_path / "larger.jpg", quality=10)
+    images = read(tmp_path)
+    assert images.names == ["large.jpg"]
+    (problem,) = images.problems
+    assert problem == (
+        "larger.jpg", "of 20,000 x 14,000 pixels, but at most 268,435,456 pixels are allowed",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="of 15,000 x 14,000 pixels, but at most 67,108,864"):
+        decode_image(tmp_path / "large.jpg", 7_000)
+
+
+def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(png_of_size(4200, 4000 + i))
+    active, most = set(), []
+    pad = image_files.ImageOps.pad
+
+    def note(image, size):
+        active.add(threading.get_ident())
+        most.append(len(active))
+        padded = pad(image, size)
+        active.discard(threading.get_ident())
+        return padded
+
+    monkeypatch.setattr(image_files, "_BLOCK_FILES", 1)
+    monkeypatch.setattr("fewlabel.parallel.cpu_count", lambda: 4)
+    monkeypatch.setattr(image_files.ImageOps, "pad", note)
+    assert len(read(tmp_path).names) == 4
+    assert most == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\rb.png", "a\nb.png", "a\r\nb.png", "\x1b[31mred.png", "a\x85b.png", "a\u2028b.png"],
+)
+def test_a_name_of_several_lines_is_left_out(tmp_path, name):
+    save(tmp_path / "0.png")
+    save(tmp_path / name)
+    images = read(tmp_path)
+    assert images.names == ["0.png"]
+    ((shown, problem),) = images.problems
+    assert problem == "its name has a control character or a line separator"
+    assert shown == name.encode("unicode_escape").decode()
+
+
+def test_a_name_that_is_not_utf8_is_left_out(tmp_path):
+    save(tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    save(tmp_path / "b.png")
+    assert read(tmp_path).problems == [("\\udcff.png", "its name is not UTF-8")]
+
+
 def test_images_to_test_with_are_not_trained_on(tmp_path):
     copied = save(tmp_path / "test" / "dog" / "d.png").read_bytes()
     save(tmp_path / "test" / "cat" / "c.png")
@@ -136,7 +311,10 @@ def test_images_to_test_with_are_not_trained_on(tmp_path):
         ("image,label\na.png,cow\n", ["a.png", "'cow'", "cat, dog"]),
         ("image,label\nb.png,cat\n", ["b.png", "is not in"]),
         ("image,label\na.png,cat\na.png,dog\n", ["gives a.png two labels"]),
+        ("image,label\n\x1b[0m.png,cat\n", ["names \\x1b[0m.png, which is not in"]),
+        ("label,image\ncat\n", ["names no image, which is not in"]),
         ("image,class\na.png,cat\n", ["columns image and label", "has image, class"]),
+        ("image,label,label\na.png,cat,dog\n", ["image and label, but has image, label, label"]),
         ("", ["columns image and label", "has none"]),
     ],
 )
@@ -146,6 +324,89 @@ def test_wrong_test_labels_are_refused(tmp_path, table, words):
     with pytest.raises(ImageFilesError) as raised:
         read(tmp_path, test_labels="labels.csv")
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+def test_other_spellings_of_a_name_are_the_same_image(tmp_path):
+    save(tmp_path / "a.png")
+    save(tmp_path / "sub" / "b.png")
+    save(tmp_path / "c.png")
+    (tmp_path / "labels.csv").write_text("image,label\n./a.png,cat\nsub/../sub//b.png,dog\n")
+    images = read(tmp_path, test_labels="./labels.csv")
+    assert images.names == ["c.png"]
+    assert images.arrays["test_labels"].tolist() == [0, 1]
+    (tmp_path / "labels.csv").write_text("image,label\na.png,cat\n./a.png,dog\n")
+    with pytest.raises(ImageFilesError, match=r"gives \./a\.png two labels"):
+        read(tmp_path, test_labels="labels.csv")
+
+
+def test_linked_copies_of_images_to_test_with_are_not_trained_on(tmp_path):
+    save(tmp_path / "z.png")
+    (tmp_path / "a.png").symlink_to("z.png")
+    save(tmp_path / "c.png")
+    (tmp_path / "labels.csv").write_text("image,label\nz.png,cat\n")
+    images = read(tmp_path, test_labels="labels.csv")
+    assert images.names == ["c.png"]
+    assert images.problems == [("a.png", "the same file as z.png")]
+
+
+@pytest.mark.parametrize(
+    "test_labels",
+    ["", ".", "./", "..", "../labels.csv", "sub/../../x/labels.csv", "/etc", "ABSOLUTE"],
+)
+def test_test_labels_outside_the_folder_are_refused(tmp_path, test_labels):
+    save(tmp_path / "x" / "a.png")
+    for folder in (tmp_path, tmp_path / "x"):
+        (folder / "labels.csv").write_text("image,label\na.png,cat\n")
+    test_labels = test_labels.replace("ABSOLUTE", str(tmp_path / "x" / "labels.csv"))
+    with pytest.raises(ImageFilesError) as raised:
+        read(tmp_path / "x", test_labels=test_labels)
+    shown = test_labels or "''"
+    assert str(raised.value) == (
+        f"dataset.test_labels is {shown}, but must be null, or a CSV or a folder inside "
+        f"{tmp_path / 'x'}"
+    )
+
+
+@pytest.mark.parametrize("make", ["image,label\n", "", ".hidden", "link"])
+def test_test_labels_without_any_image_are_refused(tmp_path, make):
+    save(tmp_path / "a.png")
+    save(tmp_path / ".hidden" / "cat" / "b.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / ".hidden")
+    (tmp_path / "labels.csv").write_text(make)
+    test_labels = "labels.csv" if "," in make else make or "empty"
+    with pytest.raises(ImageFilesError) as raised:
+        read(tmp_path, test_labels=test_labels)
+    assert str(raised.value) == (
+        f"dataset.test_labels is {test_labels}, but must be null where there is no image to test "
+        "with"
+    )
+
+
+def test_test_labels_of_no_usable_image_are_refused(tmp_path):
+    save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("text")
+    (tmp_path / "c.txt").write_text("text")
+    (tmp_path / "labels.csv").write_text("image,label\nb.png,cat\nc.txt,dog\n")
+    with pytest.raises(ImageFilesError) as raised:
+        read(tmp_path, test_labels="labels.csv")
+    assert str(raised.value) == (
+        "dataset.test_labels is labels.csv, but must be null, or name an image that can be used, "
+        "as none of 2 there can (b.png: not a whole image: neither PNG nor JPEG by its content)"
+    )
+
+
+def test_the_table_itself_is_no_image_to_test_with(tmp_path):
+    save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("image,label\na.png,cat\nlabels.csv,dog\n")
+    with pytest.raises(ImageFilesError, match=r"names labels\.csv, which is not in"):
+        read(tmp_path, test_labels="labels.csv")
+
+
+def test_test_labels_beside_an_npz_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.ones((2, 3, 3), np.uint8))
+    with pytest.raises(ImageFilesError, match=r"test_labels is test\.csv, but must be null where"):
+        read(tmp_path / "a.npz", test_labels="test.csv")
 
 
 def test_no_image_is_an_error(tmp_path):
@@ -159,6 +420,12 @@ def test_no_image_is_an_error(tmp_path):
     save(tmp_path / "b.png")
     with pytest.raises(ImageFilesError, match="test_labels is nothing"):
         read(tmp_path, test_labels="nothing")
+    for name in ("x" * 300, "\0"):  # which no file can have
+        with pytest.raises(ImageFilesError, match="but must be a CSV or a folder in") as raised:
+            read(tmp_path, test_labels=name)
+        assert str(raised.value).isprintable()
+    with pytest.raises(ImageFilesError, match="x…, but must be a folder or an"):
+        read("x" * 300)
 
 
 def test_arrays_of_an_npz(tmp_path):
@@ -193,6 +460,15 @@ def test_arrays_of_an_npz(tmp_path):
             "0 to 1",
         ),
         ({"images": np.uint8(3)}, "must be uint8"),
+        ({"images": np.zeros((9**9, 0, 3), np.uint8)}, "must be uint8"),
+        (
+            {
+                "images": np.zeros((2, 3, 3), np.uint8),
+                "test_images": np.zeros((1, 3, 3), np.uint8),
+                "test_labels": np.zeros(1, [("a", "i8")]),
+            },
+            "0 to 1",
+        ),
     ],
 )
 def test_a_wrong_npz_is_refused(tmp_path, arrays, words):
@@ -219,3 +495,75 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
         (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(ImageFilesError, match=r"cannot be read as \.npz"):
             read(tmp_path / "a.npz")
+
+
+def npz(path, *, header=None, file_size=None, **arrays):
+    """Write an .npz; the header of `images` and its size in the zip may be others."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array)
+            content = content.getvalue()
+            if name == "images" and header:
+                start = io.BytesIO()
+                np.lib.format.write_array_header_1_0(start, header)
+                content = start.getvalue() + content[128:]
+            archive.writestr(f"{name}.npy", content)
+        if file_size:
+            archive.getinfo("images.npy").file_size = file_size
+    return path
+
+
+def header(*shape, descr="|u1"):
+    return {"descr": descr, "fortran_order": False, "shape": shape}
+
+
+IMAGES = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+
+
+def test_other_arrays_of_an_npz_are_not_read(tmp_path):
+    npz(tmp_path / "a.npz", images=IMAGES, other=np.zeros(2**27, np.uint8))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("broken.npy", b"text")
+    np.testing.assert_array_equal(read(tmp_path / "a.npz").arrays["train_images"], IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        ({"header": header(2, 3, 4)}, "must have 24 bytes, but has 18"),
+        ({"header": header(2, 3, 10**15)}, "must have 6,000,000,000,000,000 bytes, but has 18"),
+        ({"header": header(2, 3, -3)}, "must have -18 bytes, but has 18"),
+        ({"header": header(2, 3, 3, descr="<f8")}, "must have 144 bytes, but has 18"),
+        ({"header": header(10**12, 3, 3), "file_size": 9 * 10**12 + 128}, "bytes of memory"),
+        ({"header": header(3, 3, 3), "file_size": 27 + 128}, r"cannot be read as \.npz"),
+    ],
+)
+def test_an_npz_that_lies_about_its_size_is_refused(tmp_path, lie, words):
+    npz(tmp_path / "a.npz", images=IMAGES, **lie)
+    with pytest.raises(ImageFilesError, match=words) as raised:
+        read(tmp_path / "a.npz")
+    assert str(raised.value).isprintable()
+
+
+def test_an_npz_that_does_not_fit_in_memory_is_refused(tmp_path, monkeypatch):
+    bomb = npz(tmp_path / "a.npz", images=np.zeros((1000, 100, 100), np.uint8))
+    memory = psutil.virtual_memory()._replace(available=10**7)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(ImageFilesError, match="20,000,256 bytes of memory, but only 10,000,000"):
+        read(bomb)
+
+
+def test_a_damaged_npz_is_read_or_refused(tmp_path):
+    whole = npz(tmp_path / "whole.npz", images=IMAGES).read_bytes()
+    rng = np.random.default_rng(0)
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= rng.integers(1, 256)
+        (tmp_path / "a.npz").write_bytes(damaged)
+        try:
+            read_back = read(tmp_path / "a.npz")
+        except ImageFilesError as error:
+            assert str(error).isprintable()  # noqa: PT017 (either is right)
+        else:
+            np.testing.assert_array_equal(read_back.arrays["train_images"], IMAGES)
