@@ -30,6 +30,14 @@ def main() -> None:
     read.add_argument("file", help="a CSV with the columns image and label, or a JSON export")
     read.set_defaults(run=_import)
 
+    settle = commands.add_parser(
+        "settle-labels", help="keep one of the labels that different people gave an image"
+    )
+    settle.add_argument(
+        "whose", metavar="latest|NAME", help="the latest label, or that of the person of this name"
+    )
+    settle.set_defaults(run=_settle)
+
     arguments = parser.parse_args()
     with fail_in_one_line():
         arguments.run(arguments)
@@ -62,11 +70,20 @@ def _export(arguments):
 
 def _import(arguments):
     from labeling.exchange import import_labels
-    from stages.answers import read_questions, track_answers
+    from labeling.person import current_person
+    from stages.answers import read_questions
 
-    n_new = import_labels(arguments.file, read_questions())
-    track_answers()
+    n_new = import_labels(arguments.file, read_questions(), current_person())
     print(f"{n_new} labels are new")
+
+
+def _settle(arguments):
+    from labeling.contradictions import settle_labels
+    from stages.answers import read_questions, refuse_contradictions
+
+    n_settled, unsettled = settle_labels(arguments.whose, read_questions())
+    print(f"{n_settled} contradictions are settled", flush=True)
+    refuse_contradictions(unsettled)
 
 
 if __name__ == "__main__":

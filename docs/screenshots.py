@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import waitress
 from playwright.sync_api import sync_playwright
 
 from labeling.app import create_app
 from labeling.images import png_reader
+from labeling.server import create_server
 from labeling.session import LabelingSession
 from stages.answers import read_questions
 from stages.params import read_params
@@ -29,22 +29,22 @@ def main() -> None:
     truth = np.load("data/raw/train_labels.npy")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         session = LabelingSession(
-            questions, np.load("data/clusters/distance.npy"), Path(folder, "labels.csv")
+            questions, np.load("data/clusters/distance.npy"), "", Path(folder, "labels.csv")
         )
         for _ in range(N_LABELED):
             position = session.state("")["question"]["position"]
-            session.answer(position, questions.class_names[truth[position]], None)
+            session.answer(position, questions.class_names[truth[position]], [])
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        app = create_app(session, png_reader(read_params().dataset, questions.names), "t", port)
-        server = waitress.create_server(app, sockets=[listener])
+        read_image = png_reader(read_params().dataset, questions.names)
+        server = create_server(create_app(session, read_image, "t", "p", port), listener)
         threading.Thread(target=server.run, daemon=True).start()
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         for device, viewport in VIEWS.items():
             page = browser.new_page(viewport=viewport)
-            page.goto(f"http://127.0.0.1:{port}/?token=t")
+            page.goto(f"http://127.0.0.1:{port}/p/?token=t")
             page.wait_for_load_state("networkidle")
             page.screenshot(path=f"docs/labeling_{device}.png")
         browser.close()

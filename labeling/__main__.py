@@ -1,7 +1,6 @@
 """Label representatives in a browser: `python -m labeling`."""
 
 import html
-import logging
 import secrets
 import signal
 import socket
@@ -14,27 +13,26 @@ import numpy as np
 
 from labeling.app import create_app
 from labeling.images import png_reader
+from labeling.person import current_person
+from labeling.server import create_server
 from labeling.session import LabelingSession
-from stages.answers import ANSWERS_FILE, read_questions, track_answers
+from stages.answers import ANSWERS_FILE, read_questions
 from stages.params import Params, run
 
 PORT = 8642
 
 
 def main(params: Params) -> None:
-    """Serve the page until it is stopped; then have DVC track the answers."""
-    import waitress
-
+    """Serve the page until it is stopped."""
     questions = read_questions()
-    session = LabelingSession(questions, np.load("data/clusters/distance.npy"))
+    distance = np.load("data/clusters/distance.npy")
+    session = LabelingSession(questions, distance, current_person())
     listener = _listen()
     port = listener.getsockname()[1]
-    token = secrets.token_urlsafe(24)
-    app = create_app(session, png_reader(params.dataset, questions.names), token, port)
-    # It reports each image of the page that waits for a thread.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = waitress.create_server(app, sockets=[listener], threads=8)
-    url = f"http://127.0.0.1:{port}/?token={token}"
+    token, prefix = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    app = create_app(session, png_reader(params.dataset, questions.names), token, prefix, port)
+    server = create_server(app, listener)
+    url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
     print(
         f"Label at {url}\n{session.n_left()} of {len(questions.representatives)} images are left "
         "to label; every answer is saved at once. Stop with Ctrl-C.",
@@ -50,14 +48,11 @@ def main(params: Params) -> None:
             server.run()
         finally:
             server.close()
-    if Path(ANSWERS_FILE).exists():
-        track_answers()
-        left = session.n_left()
-        print(
-            f"{left} images are left to label; `make label` goes on."
-            if left
-            else "All images are labeled: `dvc repro` goes on."
-        )
+    left = session.n_left()
+    what = (
+        f"{left} images are left to label; `make label`" if left else "All are labeled: `dvc repro`"
+    )
+    print(f"{what} goes on. Commit {ANSWERS_FILE} to keep the labels.")
 
 
 def _open(file: Path, url: str) -> None:

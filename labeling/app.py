@@ -3,7 +3,17 @@
 import secrets
 from collections.abc import Callable
 
-from flask import Flask, Response, abort, jsonify, make_response, redirect, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 
 from labeling.session import LabelingSession
 from stages.answers import AnswersError, ConflictError
@@ -19,7 +29,11 @@ _SECURITY_HEADERS = {
 
 
 def create_app(
-    session: LabelingSession, read_image: Callable[[int, bool], bytes], token: str, port: int
+    session: LabelingSession,
+    read_image: Callable[[int, bool], bytes],
+    token: str,
+    prefix: str,
+    port: int,
 ) -> Flask:
     """Make the application.
 
@@ -31,12 +45,15 @@ def create_app(
         Position of an image, whether a small one will do -> the image as PNG.
     token
         What the URL must have, as `?token=`, until a cookie has it.
+    prefix
+        First part of every path, as hard to guess as the token.
     port
         Where it is served, on loopback; requests that name another host are refused.
     """
-    app = Flask(__name__)
+    app = Flask(__name__, static_url_path=f"/{prefix}/static")
+    site = Blueprint("site", __name__, url_prefix=f"/{prefix}")
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-    # A cookie is sent to all ports of a host.
+    # A cookie is sent to all ports of a host, but not to other paths than its own.
     cookie = f"fewlabel-{port}"
 
     @app.before_request
@@ -53,7 +70,7 @@ def create_app(
 
     @app.errorhandler(AnswersError)
     def explain(error: AnswersError):
-        return Response(str(error), status=500, mimetype="text/plain")
+        return Response(str(error), status=503, mimetype="text/plain")
 
     @app.after_request
     def harden(response: Response):
@@ -64,25 +81,25 @@ def create_app(
         if position >= len(session.questions.names):
             abort(404)
 
-    @app.get("/")
+    @site.get("/")
     def page():
         if "token" not in request.args:
             return render_template("page.html")
-        response = make_response(redirect("/"))  # out of the address bar and the history
-        response.set_cookie(cookie, token, httponly=True, samesite="Strict")
+        response = make_response(redirect(f"/{prefix}/"))  # no token in address bar and history
+        response.set_cookie(cookie, token, path=f"/{prefix}/", httponly=True, samesite="Strict")
         return response
 
-    @app.get("/state")
+    @site.get("/state")
     def state():
         return jsonify(session.state(request.args.get("tab", "")))
 
-    @app.get("/question/<int:position>")
+    @site.get("/question/<int:position>")
     def question(position: int):
         check(position)
         return jsonify(session.question(position))
 
-    @app.get("/image/<int:position>", defaults={"small": False})
-    @app.get("/tile/<int:position>", defaults={"small": True})
+    @site.get("/image/<int:position>", defaults={"small": False})
+    @site.get("/tile/<int:position>", defaults={"small": True})
     def image(position: int, small: bool):
         check(position)
         # By its content, since after a change another image has this position.
@@ -98,16 +115,16 @@ def create_app(
         response.headers["Cache-Control"] = "private, no-cache"
         return response
 
-    @app.post("/answer")
+    @site.post("/answer")
     def answer():
-        sent = request.get_json()
         try:
+            sent = request.get_json()
             session.answer(sent["position"], sent["label"], sent["seen"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             abort(400, str(error))
         except ConflictError as conflict:
-            theirs = conflict.answer and conflict.answer.label
-            return jsonify(theirs=theirs), 409
+            return jsonify(theirs=[answer.label for answer in conflict.answers]), 409
         return jsonify(session.state(str(sent.get("tab", ""))))
 
+    app.register_blueprint(site)
     return app

@@ -23,7 +23,8 @@ def main(params: Params) -> None:
     Raises
     ------
     stages.answers.AnswersError
-        If people have not labeled all representatives, or labeled other images.
+        If people have not labeled all representatives, contradict each other, or labeled other
+        images.
     """
     from fewlabel.contact_sheet import draw_contact_sheet
     from fewlabel.labeling import oracle_labels

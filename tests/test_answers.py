@@ -1,11 +1,24 @@
-"""Answers are kept whole, and only for the images that they were given for."""
+"""Answers are kept whole, merged by git, and only for the images that they were given for."""
 
+import json
 import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from labeling.contradictions import settle_labels
+from labeling.exchange import import_labels
+from labeling.person import clean_name, current_person
+from labeling.session import LabelingSession
 from stages.answers import (
+    ANSWERS_FILE,
     NO_CLASS,
     NOT_SURE,
     Answer,
@@ -13,52 +26,84 @@ from stages.answers import (
     ConflictError,
     Questions,
     now,
-    read_answers,
     save_answers,
 )
 
+CHECKOUT = Path(__file__).parents[1]
+HEADER = "image,sha256,label,labeled_at,labeled_by\n"
 N_IMAGES = 12
 QUESTIONS = Questions(
-    names=[f"é {i}.png" for i in range(N_IMAGES)],
+    names=[f"é {i:02}.png" for i in range(N_IMAGES)],
     sha256=[f"{i:064}" for i in range(N_IMAGES)],
     class_names=["cat", "dog"],
     assignment=np.arange(N_IMAGES) // 3,
     representatives=np.arange(0, N_IMAGES, 3),
 )
+EARLY, LATE = "2026-01-01T00:00:00.000000+00:00", "2026-01-02T00:00:00.000000+00:00"
 
 
-def answer(i, label="cat"):
-    return Answer(QUESTIONS.names[i], QUESTIONS.sha256[i], label, now())
+def answer(i, label="cat", at=None, by="Ann"):
+    return Answer(QUESTIONS.names[i], QUESTIONS.sha256[i], label, now() if at is None else at, by)
+
+
+def write_lines(path, *lines):
+    text = "".join(",".join(line) + "\n" for line in lines)
+    path.write_text(HEADER + text, encoding="utf-8")
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()[1:]
+
+
+def said(found):
+    """Return who said what."""
+    return [(a.label, a.labeled_by) for a in found]
 
 
 def test_answers_are_saved_replaced_and_taken_back(tmp_path):
     path = tmp_path / "labels" / "labels.csv"
-    assert read_answers(path) == {}
-    first, second = answer(0), answer(1, NOT_SURE)
-    save_answers([(None, first), (None, second)], path)
-    assert list(read_answers(path).values()) == [first, second]
-    changed = answer(0, "dog")
-    save_answers([(first, changed)], path)
-    assert read_answers(path) == {changed.image: changed, second.image: second}
-    save_answers([(second, None)], path)
-    assert list(read_answers(path).values()) == [changed]
-    assert path.read_text(encoding="utf-8").splitlines()[0] == "image,sha256,label,labeled_at"
+    assert QUESTIONS.answers(path) == {}
+    first, second = answer(1), answer(0, NOT_SURE)
+    save_answers([([], first), ([], second)], QUESTIONS, path)
+    assert list(QUESTIONS.answers(path).values()) == [first, second]
+    changed = answer(1, "dog")
+    save_answers([([first], changed)], QUESTIONS, path)
+    assert list(QUESTIONS.answers(path).values()) == [second, changed]  # oldest first
+    assert path.read_text(encoding="utf-8") == HEADER + "".join(
+        ",".join(line) + "\n" for line in (second, changed)
+    )  # by name
+    save_answers([([second], None)], QUESTIONS, path)
+    assert list(QUESTIONS.answers(path).values()) == [changed]
 
 
 def test_nothing_is_saved_where_somebody_else_was_first(tmp_path):
     path = tmp_path / "labels.csv"
     theirs = answer(0, "dog")
-    save_answers([(None, theirs)], path)
-    for seen, mine in ((None, answer(0)), (answer(0), answer(0)), (answer(0), None)):
+    save_answers([([], theirs)], QUESTIONS, path)
+    for seen, mine in (([], answer(0)), ([answer(0)], answer(0)), ([answer(0)], None)):
         with pytest.raises(ConflictError) as conflict:
-            save_answers([(None, answer(1)), (seen, mine)], path)
-        assert conflict.value.answer == theirs
-    assert list(read_answers(path).values()) == [theirs]
+            save_answers([([], answer(1)), (seen, mine)], QUESTIONS, path)
+        assert conflict.value.answers == [theirs]
+    assert list(QUESTIONS.answers(path).values()) == [theirs]
 
 
-def save_some(path, numbers):
-    for i in numbers:
-        save_answers([(None, Answer(f"{i}.png", "0" * 64, "cat", now()))], path)
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(AnswersError, match=r"labels\.csv cannot be written: "):
+        save_answers([([], answer(0))], QUESTIONS, tmp_path / "file" / "labels.csv")
+
+
+def save_some(path, numbers, acknowledged=os.devnull):
+    with Path(acknowledged).open("a", encoding="utf-8") as log:
+        for i in numbers:
+            new = Answer(f"{i}.png", f"of {i}", "cat", now(), "Ann")
+            save_answers([([], new)], QUESTIONS, path)
+            log.write(f"{i}.png\n")
+            log.flush()
+
+
+def images_in(path):
+    return [line.split(",")[0] for line in lines_of(path)]
 
 
 def test_several_processes_lose_and_double_nothing(tmp_path):
@@ -72,8 +117,38 @@ def test_several_processes_lose_and_double_nothing(tmp_path):
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
-    images = [line.split(",")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    assert sorted(images) == sorted(f"{i}.png" for i in range(100))
+    assert sorted(images_in(path)) == sorted(f"{i}.png" for i in range(100))
+
+
+def test_no_acknowledged_answer_is_lost_when_labelers_are_killed(tmp_path):
+    path = tmp_path / "labels.csv"
+    logs = [tmp_path / f"acknowledged {i}" for i in range(2)]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    rng = random.Random(0)
+    for attempt in range(10):
+        workers = [
+            context.Process(target=save_some, args=(path, range(start, start + 10_000), log))
+            for start, log in zip(range(10_000 * attempt, 10**9, 10**6), logs, strict=False)
+        ]
+        for worker in workers:
+            worker.start()
+        n_before = len(images_in(path)) if path.exists() else 0
+        while not path.exists() or len(images_in(path)) < n_before + 4:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.02))
+        for worker in workers:
+            worker.kill()
+            worker.join()
+    saved = images_in(path)
+    assert len(set(saved)) == len(saved)
+    acknowledged = [log.read_text(encoding="utf-8").splitlines() for log in logs]
+    assert min(map(len, acknowledged)) > 0
+    assert set().union(*acknowledged) <= set(saved)
+    # Beyond these, at most the answer that each killed process was saving.
+    assert len(saved) <= sum(map(len, acknowledged)) + 20
+    save_answers([([], answer(0))], QUESTIONS, path)
+    assert len(images_in(path)) == len(saved) + 1
 
 
 @pytest.mark.parametrize(
@@ -81,39 +156,414 @@ def test_several_processes_lose_and_double_nothing(tmp_path):
     [
         ("image,label\n", "no column sha256"),
         ("", "no column image"),
-        ("image,sha256,label,labeled_at\na,1,cat,\na,1,dog,\n", "two lines for a"),
         (b"image,sha256,label,labeled_at\n\xff\n", "cannot be read"),
+        (f"{HEADER}a,1,cat,,Ann\n{HEADER}", "line 3, is a second header"),
+        (f"{HEADER}<<<<<<< HEAD\na,1,cat,,Ann\n=======\n>>>>>>> b, c\n", "of a merge conflict"),
+        (f"<<<<<<< HEAD\n{HEADER}", "of a merge conflict"),
+        (f"{HEADER}a,1,cat,\n", "line 2, has . values, but must have 5"),
+        (f"{HEADER}a,1,cat,,Ann,2\n", "line 2, has . values, but must have 5"),
+        (f'{HEADER}a,1,cat,,"Ann\nb,1,cat,,Ann\n', "cannot be read: unexpected end"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path, text, words):
     path = tmp_path / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(AnswersError, match=words):
-        read_answers(path)
+        QUESTIONS.answers(path)
+    with pytest.raises(AnswersError, match=words):
+        save_answers([([], answer(0))], QUESTIONS, path)
+    assert path.read_bytes() == (text if isinstance(text, bytes) else text.encode())
+
+
+def test_answers_from_before_people_were_named_are_read(tmp_path):
+    path = tmp_path / "labels.csv"
+    old = answer(0, at=EARLY, by="")
+    path.write_text("image,sha256,label,labeled_at\n" + ",".join(old[:-1]), encoding="utf-8")
+    assert QUESTIONS.answers(path) == {old.image: old}
+    save_answers([([], answer(1))], QUESTIONS, path)
+    assert lines_of(path)[0] == ",".join(old)
 
 
 def test_answers_of_these_images_are_accepted():
-    given = {a.image: a for a in [answer(3), answer(1, NO_CLASS)]}
+    given = [answer(3), answer(1, NO_CLASS)]
     QUESTIONS.check(given)
-    assert QUESTIONS.left(given) == [6, 9]
-
-
-def test_tracked_answers_must_be_pulled(tmp_path):
-    (tmp_path / "labels.csv.dvc").write_text("outs: []")
-    with pytest.raises(AnswersError, match=r"not here, but tracked; run `dvc pull"):
-        read_answers(tmp_path / "labels.csv")
+    assert QUESTIONS.left(a.image for a in given) == [6, 9]
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"image": "gone.png"}, "images that are not there: gone.png (cat)"),
-        ({"sha256": "f" * 64}, "images that changed since: é 1.png (cat)"),
-        ({"label": "cow"}, "calls no class: é 1.png (cow); a label must be one of cat, dog"),
+        ({"image": "gone.png", "sha256": "f"}, "images that are not there: gone.png (cat)"),
+        ({"sha256": "f" * 64}, "images that changed since: é 01.png (cat)"),
+        ({"label": "cow"}, "calls no class: é 01.png (cow); a label must be one of cat, dog"),
     ],
 )
-def test_answers_of_other_images_are_refused_by_name(wrong, words):
-    given = [answer(0), answer(1)._replace(**wrong)]
+def test_answers_of_other_images_are_refused_by_name(tmp_path, wrong, words):
+    path = tmp_path / "labels.csv"
+    write_lines(path, answer(0), answer(1)._replace(**wrong))
     with pytest.raises(AnswersError) as raised:
-        QUESTIONS.check({a.image: a for a in given})
+        QUESTIONS.answers(path)
     assert words in str(raised.value)
+
+
+def test_an_answer_follows_the_content_of_its_image(tmp_path):
+    path = tmp_path / "labels.csv"
+    first, second, third = answer(0), answer(1, "dog"), answer(4)
+    write_lines(path, first, second, third)
+    names = ["new.png", QUESTIONS.names[0], *QUESTIONS.names[2:]]  # 0 is new, and 1 is 0
+    renamed = replace(QUESTIONS, names=names)
+    expected = {
+        "new.png": first._replace(image="new.png"),
+        names[1]: second._replace(image=names[1]),
+        names[4]: third,
+    }
+    assert renamed.answers(path) == expected
+    save_answers([([expected["new.png"]], None)], renamed, path)
+    assert lines_of(path) == [",".join(expected[names[1]]), ",".join(third)]
+
+
+def test_of_equal_images_the_one_of_the_name_is_meant(tmp_path):
+    path = tmp_path / "labels.csv"
+    same = replace(QUESTIONS, sha256=["0"] * 3 + QUESTIONS.sha256[3:])
+    named = answer(2)._replace(sha256="0")
+    write_lines(path, named, answer(1)._replace(image="gone.png", sha256="0", label="dog"))
+    answers = same.answers(path)
+    assert {image: a.label for image, a in answers.items()} == {
+        QUESTIONS.names[2]: "cat",
+        QUESTIONS.names[0]: "dog",
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        # Who agrees: the earliest. Who corrects themselves: the latest.
+        ([("cat", LATE, "Bob"), ("cat", EARLY, "Ann")], [("cat", "Ann")]),
+        ([("dog", LATE, "Ann"), ("cat", EARLY, "Ann")], [("dog", "Ann")]),
+        ([("cat", EARLY, "Ann"), ("dog", LATE, "Ann"), ("dog", EARLY, "Bob")], [("dog", "Bob")]),
+        # 23:30 in New York is later than 00:00 in Greenwich.
+        ([("dog", "2026-01-01T23:30:00-05:00", "Ann"), ("cat", LATE, "Ann")], [("dog", "Ann")]),
+        # Who disagrees, also where the time or the person does not tell.
+        ([("cat", LATE, "Ann"), ("dog", EARLY, "Bob")], [("dog", "Bob"), ("cat", "Ann")]),
+        ([("cat", "", ""), ("dog", EARLY, "")], [("cat", ""), ("dog", "")]),
+        ([("cat", "", "Ann"), ("dog", "", "Ann")], [("cat", "Ann"), ("dog", "Ann")]),
+        (
+            [("cat", EARLY, "Ann"), ("cat", LATE, "Ann"), ("dog", EARLY, "Bob"), ("cat", LATE, "")],
+            [("dog", "Bob"), ("cat", ""), ("cat", "Ann")],
+        ),
+    ],
+)
+def test_what_counts_of_several_lines(tmp_path, lines, counts):
+    path = tmp_path / "labels.csv"
+    write_lines(path, *(answer(5, *line) for line in lines))
+    found = QUESTIONS.read_answers(path).of_image[QUESTIONS.names[5]]
+    assert said(found) == counts
+    save_answers([([], answer(0))], QUESTIONS, path)
+    assert sorted(lines_of(path)[1:]) == sorted(map(",".join, found))
+
+
+@pytest.fixture
+def contradictory(tmp_path):
+    """Return a file in which people disagree on two images, and an answer for a third."""
+    path = tmp_path / "labels.csv"
+    write_lines(
+        path,
+        answer(0, "cat", EARLY, "Ann"),
+        answer(0, "dog", LATE, "Bob"),
+        answer(1, "dog", EARLY, ""),
+        answer(1, NO_CLASS, LATE, "Cem"),
+        answer(2, "cat", EARLY, "Ann"),
+    )
+    return path
+
+
+def test_all_contradictions_are_named_at_once(contradictory):
+    with pytest.raises(AnswersError) as raised:
+        QUESTIONS.answers(contradictory)
+    message = str(raised.value)
+    assert "é 00.png (cat by Ann, dog by Bob), é 01.png (dog by somebody, ! by Cem);" in message
+    assert "`fewlabel settle-labels latest`" in message
+
+
+def test_contradictions_are_settled_by_the_latest_answer(contradictory):
+    assert settle_labels("latest", QUESTIONS, contradictory) == (2, {})
+    given = QUESTIONS.answers(contradictory)
+    assert said(given.values()) == [("cat", "Ann"), ("dog", "Bob"), (NO_CLASS, "Cem")]
+    assert len(lines_of(contradictory)) == 3
+
+
+def test_contradictions_are_settled_by_a_persons_name(contradictory):
+    n_settled, unsettled = settle_labels("Ann", QUESTIONS, contradictory)
+    assert n_settled == 1
+    assert list(unsettled) == [QUESTIONS.names[1]]
+    answers = QUESTIONS.read_answers(contradictory)
+    assert said(answers.of_image[QUESTIONS.names[0]]) == [("cat", "Ann")]
+    assert answers.contradictions == unsettled
+
+
+def test_answers_of_the_same_time_are_not_settled_by_it(contradictory):
+    write_lines(contradictory, answer(0, "cat", EARLY, "Ann"), answer(0, "dog", EARLY, "Bob"))
+    assert settle_labels("latest", QUESTIONS, contradictory)[0] == 0
+    assert len(lines_of(contradictory)) == 2
+
+
+def test_the_person_is_gits_user_or_that_of_the_login(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("LOGNAME", "zoë")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert current_person() == "zoë"
+    git(tmp_path, "config", "--global", "user.name", "Zoë, the\tfirst")
+    assert current_person() == "Zoë, thefirst"
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    assert current_person() == "zoë"
+    assert clean_name(f" \x1b[31m{'x' * 200}\n") == "[31m" + "x" * 76
+
+
+# What git makes of labels that are given in two clones.
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def clones(tmp_path, environment, monkeypatch):
+    """Return the sessions of Ann and Bob, in clones where Ann labeled images 3 and 5."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    origin = tmp_path / "Ann"
+    (origin / "data/labels").mkdir(parents=True)
+    for name in (".gitattributes", ANSWERS_FILE, "data/labels/.gitignore"):
+        shutil.copy(CHECKOUT / name, origin / name)
+    git(origin, "init", "--quiet", "--initial-branch", "main")
+    save_answers(
+        [([], answer(3, at=EARLY)), ([], answer(5, at=EARLY))], QUESTIONS, origin / ANSWERS_FILE
+    )
+    commit(origin)
+    git(tmp_path, "clone", "--quiet", "Ann", "Bob")
+    return [Clone(tmp_path / person, person) for person in ("Ann", "Bob")]
+
+
+def commit(folder):
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Label")
+
+
+class Clone:
+    """A clone in which one person labels."""
+
+    def __init__(self, folder, person):
+        self.folder = folder
+        self.path = folder / ANSWERS_FILE
+        self.session = LabelingSession(QUESTIONS, np.zeros(N_IMAGES), person, self.path)
+
+    def label(self, i, label):
+        """Answer on the page, or take back."""
+        before = QUESTIONS.read_answers(self.path).of_image.get(QUESTIONS.names[i], [])
+        self.session.answer(i, label, [a.labeled_at for a in before])
+
+
+def merged(clones):
+    """Return position -> who said what, after plain merges in both directions, which agree."""
+    ann, bob = clones
+    for clone in clones:
+        commit(clone.folder)
+    git(bob.folder, "fetch", "--quiet", "../Ann", "main:theirs")
+    git(ann.folder, "fetch", "--quiet", "../Bob", "main:theirs")
+    for clone in clones:
+        git(clone.folder, "merge", "--quiet", "theirs", "--message", "Merge")
+        assert git(clone.folder, "status", "--porcelain") == ""
+    found = [QUESTIONS.read_answers(clone.path).of_image for clone in clones]
+    assert found[0] == found[1]
+    return {QUESTIONS.position[image]: said(answers) for image, answers in found[0].items()}
+
+
+BASE = {3: [("cat", "Ann")], 5: [("cat", "Ann")]}
+
+
+@pytest.mark.parametrize(
+    ("by_ann", "by_bob", "expected"),
+    [
+        pytest.param(
+            [(0, "cat"), (1, "dog")], [(10, "dog")],
+            {0: [("cat", "Ann")], 1: [("dog", "Ann")], 10: [("dog", "Bob")]}, id="disjoint",
+        ),
+        pytest.param(
+            [(6, "cat"), (8, "cat")], [(7, "dog"), (9, "dog")],
+            {6: [("cat", "Ann")], 7: [("dog", "Bob")], 8: [("cat", "Ann")], 9: [("dog", "Bob")]},
+            id="adjacent",
+        ),
+        pytest.param([(4, "dog")], [(4, "dog")], {4: [("dog", "Ann")]}, id="same label"),
+        pytest.param(
+            [(4, "dog")], [(4, "cat")], {4: [("dog", "Ann"), ("cat", "Bob")]}, id="other label"
+        ),
+        pytest.param(
+            [(5, "dog")], [(4, "dog"), (6, "?")],
+            {4: [("dog", "Bob")], 5: [("dog", "Ann")], 6: [("?", "Bob")]}, id="relabeled beside",
+        ),
+        pytest.param([(3, None)], [(10, "dog")], {3: None, 10: [("dog", "Bob")]}, id="taken back"),
+        pytest.param(
+            [(3, None)], [(4, "dog")], {4: [("dog", "Bob")]}, id="taken back beside: it returns"
+        ),
+        pytest.param([(5, None)], [(5, "dog")], {5: [("dog", "Bob")]}, id="taken back, relabeled"),
+        pytest.param(
+            [(5, "dog")], [(5, "?")], {5: [("dog", "Ann"), ("?", "Bob")]}, id="both relabeled"
+        ),
+    ],
+)  # fmt: skip
+def test_plain_git_merges_what_two_clones_labeled(clones, by_ann, by_bob, expected):
+    for clone, labels in zip(clones, (by_ann, by_bob), strict=True):
+        for i, label in labels:
+            clone.label(i, label)
+    expected = {i: found for i, found in (BASE | expected).items() if found}
+    assert merged(clones) == expected
+
+
+def test_every_answer_of_long_sessions_survives_a_merge(clones):
+    rng = random.Random(0)
+    images = [i for i in range(N_IMAGES) if i not in BASE]
+    given = set()
+    for _ in range(3):
+        for clone, person in zip(clones, ("Ann", "Bob"), strict=True):
+            for i in rng.sample(images, 2):
+                clone.label(i, rng.choice(["cat", "dog"]))
+                given.add((i, person))
+    found = merged(clones)
+    assert {i for i, _ in given} == found.keys() - BASE.keys()
+
+
+def test_a_contradiction_that_git_merged_is_settled_for_all(clones):
+    ann, bob = clones
+    ann.label(4, "dog")
+    bob.label(4, "cat")
+    merged(clones)
+    with pytest.raises(AnswersError, match=r"é 04\.png \(dog by Ann, cat by Bob\)"):
+        QUESTIONS.answers(ann.path)
+    bob.label(4, NOT_SURE)  # on the page: it replaces both
+    assert len(lines_of(bob.path)) == 3
+    commit(bob.folder)
+    git(ann.folder, "pull", "--quiet", "--no-rebase", "../Bob", "main")
+    assert said([QUESTIONS.answers(ann.path)[QUESTIONS.names[4]]]) == [(NOT_SURE, "Bob")]
+
+
+def test_git_sees_no_lock_and_no_temporary_file(clones):
+    ann, _ = clones
+    (ann.folder / "data/labels/.1.labels.csv").touch()
+    ann.label(0, "cat")
+    assert (ann.folder / "data/labels/.labels.csv.lock").exists()
+    assert git(ann.folder, "status", "--porcelain") == f" M {ANSWERS_FILE}\n"
+    removed, added = 0, 1
+    assert git(ann.folder, "diff", "--numstat").split()[:2] == [str(added), str(removed)]
+
+
+# Labels from elsewhere.
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Return a folder in which Ann called image 0 a cat."""
+    monkeypatch.chdir(tmp_path)
+    save_answers([([], answer(0))], QUESTIONS)
+    return tmp_path
+
+
+def test_imported_labels_have_a_person(here):
+    (here / "mine.csv").write_text(
+        f"image,label,labeled_by,sha256\n{QUESTIONS.names[1]},dog,Bob,\n{QUESTIONS.names[2]},cat,,\n"
+        f"old.png,cat,Bob,{QUESTIONS.sha256[4]}\n",
+        encoding="utf-8",
+    )
+    assert import_labels("mine.csv", QUESTIONS, "Cem") == 3
+    given = QUESTIONS.answers()
+    assert [given[QUESTIONS.names[i]].labeled_by for i in (1, 2, 4)] == ["Bob", "Cem", "Bob"]
+
+
+def test_all_contradictions_of_an_imported_table_are_named(here):
+    zero, one, two = QUESTIONS.names[:3]
+    (here / "mine.csv").write_text(
+        f"image,label,labeled_by\n{zero},dog,Bob\n{one},dog,\n{one},cat,Bob\n{two},cat,\n",
+        encoding="utf-8",
+    )
+    before = Path(ANSWERS_FILE).read_bytes()
+    with pytest.raises(AnswersError) as raised:
+        import_labels("mine.csv", QUESTIONS, "Cem")
+    assert f"{zero} (dog by Bob in mine.csv, cat by Ann in {ANSWERS_FILE})" in str(raised.value)
+    assert f"{one} (dog by Cem in mine.csv, cat by Bob in mine.csv)" in str(raised.value)
+    assert two not in str(raised.value)
+    assert Path(ANSWERS_FILE).read_bytes() == before
+
+
+def test_nothing_is_imported_beside_contradictions(here):
+    write_lines(Path(ANSWERS_FILE), answer(0), answer(0, "dog", by="Bob"))
+    (here / "mine.csv").write_text(f"image,label\n{QUESTIONS.names[1]},dog\n", encoding="utf-8")
+    with pytest.raises(AnswersError, match=r"é 00\.png \(cat by Ann, dog by Bob\)"):
+        import_labels("mine.csv", QUESTIONS, "Cem")
+
+
+def task(i, *annotations):
+    """Return a task as Label Studio exports it, with annotations by whom, what and when."""
+    return {
+        "data": {"name": QUESTIONS.names[i], "sha256": QUESTIONS.sha256[i]},
+        "annotations": [
+            {
+                "completed_by": by,
+                "created_at": at,
+                "result": [{"type": "choices", "value": {"choices": [label]}}],
+            }
+            for by, label, at in annotations
+        ],
+    }
+
+
+def export(here, tasks):
+    (here / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    return import_labels("export.json", QUESTIONS, "Cem")
+
+
+def test_annotators_of_label_studio_are_people(here):
+    bob = {"id": 7, "email": "bob@example.org"}
+    tasks = [
+        task(1, (3, "dog", LATE), (3, "cat", EARLY)),  # the newest is first
+        task(2, (bob, "cat", EARLY), ({"id": 8}, "cat", LATE)),
+        task(4, (None, "not sure", EARLY)),
+        task(5),
+    ]
+    assert export(here, tasks) == 3
+    given = QUESTIONS.answers()
+    assert said(given[QUESTIONS.names[i]] for i in (1, 2, 4)) == [
+        ("dog", "3"),
+        ("cat", "bob@example.org"),
+        ("?", "Cem"),
+    ]
+    with pytest.raises(AnswersError) as raised:
+        export(here, [task(6, (3, "dog", LATE), ({"id": 4}, "cat", EARLY)), task(0, (3, "!", ""))])
+    assert "é 06.png (cat by 4 in export.json, dog by 3 in export.json)" in str(raised.value)
+    assert "é 00.png (! by 3 in export.json" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "{}1",
+        '{"a": 1}',
+        "3",
+        "[3]",
+        '[{"annotations": "x", "data": {}}]',
+        '[{"annotations": [{"result": [1]}], "data": {"name": "a", "sha256": "b"}}]',
+        '[{"annotations": [{"result": [{"value": {"choices": [["cat"]]}}]}], "data": {}}]',
+        '[{"annotations": [{"result": [{"value": {"choices": ["cat"]}}]}], '
+        '"data": {"name": ["a"], "sha256": "b"}}]',
+        '[{"annotations": [{"result": [1], "completed_by": {}}], "data": {}}]',
+        b"\xff" * 10_000,
+    ],
+)
+def test_what_label_studio_does_not_export_is_one_sentence(here, text):
+    (here / "x.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(AnswersError, match=r"x\.json must be what Label Studio exports") as raised:
+        import_labels("x.json", QUESTIONS, "Cem")
+    assert len(str(raised.value)) < 500

@@ -59,7 +59,7 @@ def unlabeled(project):
 
 def shown(page):
     """Position of the image that the page asks about."""
-    return int(page.get_attribute("#image", "src").removeprefix("/image/"))
+    return int(page.get_attribute("#image", "src").removeprefix("image/"))
 
 
 def wait_for_image(page):
@@ -120,7 +120,8 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
     assert dict(zip(given["image"].astype(int), given["label"], strict=True)) == expected
     hashes = pd.read_csv(unlabeled.folder / "data/raw/train_files.csv").set_index("image")["sha256"]
     assert (hashes[given["image"]].to_numpy() == given["sha256"]).all()
-    assert (unlabeled.folder / "data/labels/labels.csv.dvc").is_file()  # DVC tracks it
+    status = unlabeled.run("git", "status", "--porcelain", "data/labels").stdout
+    assert status == " M data/labels/labels.csv\n"
 
     unlabeled.repro()
     propagated = np.load(unlabeled.folder / "data/propagated/labels.npy")
@@ -166,3 +167,48 @@ def test_two_tabs_do_not_overwrite_each_other(unlabeled, page):
         press(page, "1", n_left=19)
         press(other, "2", n_left=18)
     assert dict(labels_of(unlabeled)[["image", "label"]].to_numpy()) == {mine: "1", theirs: "2"}
+
+
+def test_a_contradiction_is_settled_on_the_page(unlabeled, page, tmp_path):
+    path = unlabeled.folder / "data/labels/labels.csv"
+    hashes = pd.read_csv(unlabeled.folder / "data/raw/train_files.csv", dtype=str)["sha256"]
+    header = path.read_text(encoding="utf-8")
+    lines = [f"5,{hashes[5]},3,2026-01-01T00:00:00+00:00,Ann", f"5,{hashes[5]},8,,<b>Bob"]
+    path.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+    with served(unlabeled) as (address, _):
+        page.goto(address)
+        page.wait_for_selector("#contradiction")
+        assert shown(page) == 5
+        text = page.inner_text("#contradiction")
+        assert text == "People disagree: 8 by <b>Bob, 3 by Ann. Your answer replaces these."
+        assert page.locator("#classes button.disputed").all_inner_texts() == ["3\n3", "8\n8"]
+        wait_for_image(page)
+        page.screenshot(path=tmp_path / "contradiction.png")
+        press(page, "3", n_left=19)
+        assert page.is_hidden("#contradiction")
+        assert shown(page) != 5
+        page.keyboard.press("Backspace")  # asks again, and keeps the answer until then
+        page.wait_for_selector("#image[src='image/5']")
+        press(page, "8", n_left=19)
+    assert labels_of(unlabeled)[["image", "label"]].to_numpy().tolist() == [[5, "8"]]
+
+
+def test_an_unreadable_file_is_told_until_it_is_mended(unlabeled, page):
+    path = unlabeled.folder / "data/labels/labels.csv"
+    whole = path.read_text(encoding="utf-8")
+    with served(unlabeled) as (address, _):
+        path.write_text(f"<<<<<<< HEAD\n{whole}", encoding="utf-8")
+        page.goto(address)
+        page.wait_for_selector("text=has the markers of a merge conflict")
+        path.write_text(whole, encoding="utf-8")
+        page.wait_for_selector("#image[src]")
+        press(page, "1", n_left=19)
+        labeled = path.read_text(encoding="utf-8")
+        path.write_text(f"{labeled}<<<<<<< HEAD\n", encoding="utf-8")
+        wait_for_image(page)
+        page.keyboard.press("2")
+        page.wait_for_selector("text=Nothing was saved.")
+        path.write_text(labeled, encoding="utf-8")
+        press(page, "2", n_left=18)
+        assert page.is_hidden("#message")
+    assert len(labels_of(unlabeled)) == 2

@@ -10,14 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import waitress
 from flask.testing import FlaskClient
 
 from labeling.app import create_app
+from labeling.server import create_server
 from labeling.session import LEASE_SECONDS, LabelingSession
-from stages.answers import NO_CLASS, NOT_SURE, Questions, read_answers
+from stages.answers import NO_CLASS, NOT_SURE, Answer, AnswersError, Questions
 
-TOKEN, PORT = "secret", 8642
+TOKEN, PREFIX, PORT = "secret", "hidden", 8642
+SECONDS = 5  # in which the page must answer
 
 
 def questions(n_clusters=4, of_each=16):
@@ -34,18 +35,26 @@ def questions(n_clusters=4, of_each=16):
 def start(tmp_path, of=None, port=PORT):
     of = of or questions()
     distance = np.arange(len(of.names)) % 16
-    session = LabelingSession(of, distance, tmp_path / "labels.csv")
-    return create_app(
-        session, lambda i, small: f"{'tile' if small else 'image'} {i}".encode(), TOKEN, port
-    )
+    session = LabelingSession(of, distance, "Ann", tmp_path / "labels.csv")
+    return create_app(session, read_image, TOKEN, PREFIX, port)
+
+
+def read_image(position, small):
+    return f"{'tile' if small else 'image'} {position}".encode()
+
+
+def labels_in(tmp_path):
+    """Return image -> label and who gave it."""
+    given = questions().answers(tmp_path / "labels.csv")
+    return {image: (a.label, a.labeled_by) for image, a in given.items()}
 
 
 class LocalClient(FlaskClient):
-    """Calls the server as this machine's browser does."""
+    """Calls the server as this machine's browser does that has opened the page."""
 
-    def open(self, *arguments, **settings):
+    def open(self, path, prefix=f"/{PREFIX}", **settings):
         """Send a request."""
-        return super().open(*arguments, base_url=f"http://127.0.0.1:{PORT}", **settings)
+        return super().open(prefix + path, base_url=f"http://127.0.0.1:{PORT}", **settings)
 
 
 @pytest.fixture
@@ -61,7 +70,7 @@ def admitted(client):
     return client
 
 
-def send(client, position, label, seen=None, tab="a"):
+def send(client, position, label, seen=(), tab="a"):
     body = {"position": position, "label": label, "seen": seen, "tab": tab}
     return client.post("/answer", json=body)
 
@@ -79,14 +88,31 @@ def test_nobody_gets_in_without_the_token(client, path, query):
 
 def test_the_token_becomes_a_cookie(client):
     response = client.get(f"/?token={TOKEN}")
-    assert (response.status_code, response.headers["Location"]) == (302, "/")
+    assert (response.status_code, response.headers["Location"]) == (302, f"/{PREFIX}/")
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
+    assert f"Path=/{PREFIX}/" in cookie  # other ports of this host do not get it
     page = client.get("/")
     assert page.status_code == 200
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
-    assert "//" not in page.text.replace("<!doctype", "")  # nothing from another machine
+    assert "//" not in page.text  # nothing from another machine
+    assert '="/' not in page.text  # nor from outside the prefix
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/state", "/image/0", "/static/page.js", "/hidde", "/hidden2/", "//", "/x/../", "/%00"],
+)
+@pytest.mark.parametrize("query", ["", f"?token={TOKEN}"])
+def test_nothing_outside_the_prefix_is_served(admitted, path, query):
+    response = admitted.get(path + query, prefix="")
+    assert response.status_code in (403, 404)
+    assert PREFIX not in response.text + str(response.headers)
+    body = {"position": 0, "label": "cat", "seen": []}
+    response = admitted.post(f"{path}answer{query}", prefix="", json=body)
+    assert response.status_code in (403, 404)
+    assert PREFIX not in response.text + str(response.headers)
 
 
 @pytest.mark.parametrize(
@@ -102,13 +128,13 @@ def test_the_token_becomes_a_cookie(client):
 )
 def test_foreign_hosts_and_origins_are_refused(admitted, headers):
     assert admitted.get("/state", headers=headers).status_code == 403
-    body = {"position": 0, "label": "cat", "seen": None}
+    body = {"position": 0, "label": "cat", "seen": []}
     assert admitted.post("/answer", json=body, headers=headers).status_code == 403
     assert admitted.get("/state").json["answers"] == []
 
 
 def test_the_own_origin_is_let_in(admitted):
-    body = {"position": 0, "label": "cat", "seen": None}
+    body = {"position": 0, "label": "cat", "seen": []}
     headers = {"Origin": f"http://127.0.0.1:{PORT}"}
     assert admitted.post("/answer", json=body, headers=headers).status_code == 200
 
@@ -128,8 +154,8 @@ def test_an_image_whose_file_is_gone(tmp_path):
     def gone(position, small):
         raise FileNotFoundError(position)
 
-    session = LabelingSession(questions(), np.zeros(64), tmp_path / "labels.csv")
-    app = create_app(session, gone, TOKEN, PORT)
+    session = LabelingSession(questions(), np.zeros(64), "Ann", tmp_path / "labels.csv")
+    app = create_app(session, gone, TOKEN, PREFIX, PORT)
     app.test_client_class = LocalClient
     assert app.test_client().get(f"/image/0?token={TOKEN}").status_code == 404
 
@@ -159,8 +185,8 @@ def test_labels_are_saved_changed_and_undone(admitted, tmp_path):
     state = send(admitted, 0, "dog", seen(state, 0)).json
     state = send(admitted, 16, None, seen(state, 16)).json
     assert (state["left"], state["question"]["position"]) == (2, 16)
-    saved = {a.image: a.label for a in read_answers(tmp_path / "labels.csv").values()}
-    assert saved == {"32.png": NO_CLASS, "0.png": "dog"}
+    assert [answer["position"] for answer in state["answers"]] == [32, 0]  # oldest first
+    assert labels_in(tmp_path) == {"32.png": (NO_CLASS, "Ann"), "0.png": ("dog", "Ann")}
 
 
 def test_a_tab_is_not_shown_what_another_one_shows(admitted, monkeypatch):
@@ -175,38 +201,184 @@ def test_a_tab_is_not_shown_what_another_one_shows(admitted, monkeypatch):
 def test_who_comes_second_overwrites_nothing(admitted, tmp_path):
     first = send(admitted, 0, "cat", tab="a").json
     second = send(admitted, 0, "dog", tab="b")
-    assert (second.status_code, second.json) == (409, {"theirs": "cat"})
+    assert (second.status_code, second.json) == (409, {"theirs": ["cat"]})
     send(admitted, 0, None, seen(first, 0))
     late = send(admitted, 0, "dog", seen(first, 0), tab="b")
-    assert (late.status_code, late.json) == (409, {"theirs": None})
-    assert read_answers(tmp_path / "labels.csv") == {}
+    assert (late.status_code, late.json) == (409, {"theirs": []})
+    assert labels_in(tmp_path) == {}
+
+
+def contradict(tmp_path):
+    """Write what a merge leaves where Ann and another person disagree on images 17 and 40."""
+    of = questions()
+    lines = [
+        Answer(of.names[i], of.sha256[i], label, f"2026-01-0{day}T00:00:00+00:00", by)
+        for i in (17, 40)
+        for label, day, by in (("dog", 1, "Bob"), ("cat", 2, ""))
+    ]
+    text = "".join(",".join(line) + "\n" for line in [Answer._fields, *lines])
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    return [a.labeled_at for a in lines[:2]]
+
+
+def test_contradictions_are_asked_about_first_and_settled(admitted, tmp_path):
+    times = contradict(tmp_path)
+    state = admitted.get("/state?tab=a").json
+    assert (state["left"], state["budget"], state["answers"]) == (4, 4, [])
+    question = state["question"]
+    assert question["position"] == 17
+    assert question["contradiction"] == [
+        {"label": "dog", "by": "Bob"},
+        {"label": "cat", "by": "somebody"},
+    ]
+    assert question["seen"] == times
+    late = send(admitted, 17, "cat", times[1:])
+    assert (late.status_code, late.json) == (409, {"theirs": ["dog", "cat"]})
+    state = send(admitted, 17, NOT_SURE, question["seen"]).json
+    assert state["question"]["position"] == 40
+    state = send(admitted, 40, "cat", state["question"]["seen"]).json
+    assert state["question"]["position"] == 0
+    assert (state["question"]["contradiction"], state["question"]["seen"]) == ([], [])
+    assert labels_in(tmp_path) == {"17.png": (NOT_SURE, "Ann"), "40.png": ("cat", "Ann")}
+
+
+def test_the_page_starts_and_goes_on_with_contradictions(admitted, tmp_path):
+    contradict(tmp_path)
+    start(tmp_path)
+    state = send(admitted, 0, "cat").json
+    assert state["left"] == 3
+    with pytest.raises(AnswersError, match=r"17\.png \(dog by Bob, cat by somebody\), 40\.png"):
+        labels_in(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["image\n", b"\xff", "<<<<<<< HEAD\n", None])
+def test_an_unreadable_file_is_told_until_it_is_mended(admitted, tmp_path, content):
+    path = tmp_path / "labels.csv"
+    first = send(admitted, 0, "cat").json
+    whole = path.read_bytes()
+    if content is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for response in (send(admitted, 16, "dog"), admitted.get("/state")):
+        assert response.status_code == 503
+        assert response.text.startswith(f"{path} ")
+    if content is None:
+        path.rmdir()
+    path.write_bytes(whole)
+    state = send(admitted, 16, "dog").json
+    assert state["left"] == first["left"] - 1
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"position": 0, "label": "cow", "seen": None},
-        {"position": 64, "label": "cat", "seen": None},
-        {"position": -1, "label": "cat", "seen": None},
-        {"position": "x", "label": "cat", "seen": None},
-        {"position": 1e999, "label": "cat", "seen": None},
-        {"position": 0, "label": ["cat"], "seen": None},
+        {"position": 0, "label": "cow", "seen": []},
+        {"position": 64, "label": "cat", "seen": []},
+        {"position": -1, "label": "cat", "seen": []},
+        {"position": "x", "label": "cat", "seen": []},
+        {"position": 1e999, "label": "cat", "seen": []},
+        {"position": 0, "label": ["cat"], "seen": []},
         {"position": 0, "label": "cat"},
         ["position"],
+        {"position": 0, "label": "cat", "seen": None, "tab": "a"},
     ],
 )
 def test_what_is_no_answer_is_refused(admitted, body):
-    assert admitted.post("/answer", json=body).status_code == 400
+    assert admitted.post("/answer", json=body).status_code in (400, 409)
     assert admitted.get("/state").json["answers"] == []
+
+
+def test_hugely_nested_json_is_refused(admitted):
+    settings = {"data": "[" * 50_000, "content_type": "application/json"}
+    assert admitted.post("/answer", **settings).status_code == 400
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve the page; return its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = create_server(start(tmp_path, port=port), listener)
+    threading.Thread(target=server.run, daemon=True).start()
+    yield port
+    server.close()
+
+
+def state_of(port):
+    address = f"http://127.0.0.1:{port}/{PREFIX}/state?token={TOKEN}"
+    with urllib.request.urlopen(address, timeout=SECONDS) as response:
+        return json.load(response)
+
+
+@pytest.fixture
+def connect(served):
+    """Return a function that opens connections and sends something on each."""
+    connections = []
+
+    def open_some(n, sent=b""):
+        for _ in range(n):
+            connections.append(socket.create_connection(("127.0.0.1", served), SECONDS))
+            connections[-1].sendall(sent)
+        return connections
+
+    yield open_some
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("n", [130, 900])
+def test_idle_connections_do_not_block_the_page(served, connect, n):
+    connect(n)
+    for _ in range(3):
+        assert state_of(served)["left"] == 4
+
+
+HALF_SENT = [
+    b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ",
+    b"POST /answer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("sent", HALF_SENT)
+def test_half_sent_requests_do_not_block_the_page(served, connect, sent):
+    connections = connect(900, sent)
+    for _ in range(3):
+        for connection in connections:  # a byte now and then keeps each from being idle
+            connection.sendall(b"x")
+        assert state_of(served)["left"] == 4
+
+
+def test_idle_connections_are_closed_even_if_there_are_more_than_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("labeling.server._MAX_FILES", 104)  # 40 connections
+    monkeypatch.setattr("labeling.server._IDLE_SECONDS", 2)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = create_server(start(tmp_path, port=port), listener)
+    threading.Thread(target=server.run, daemon=True).start()
+    idle = [socket.create_connection(("127.0.0.1", port), SECONDS) for _ in range(45)]
+    assert idle[0].recv(1) == b""
+    assert state_of(port)["left"] == 4
+    for connection in idle:
+        connection.close()
+    server.close()
+
+
+def test_a_large_body_is_refused(served):
+    address = f"http://127.0.0.1:{served}/{PREFIX}/answer?token={TOKEN}"
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(address, b"x" * 100_000, timeout=SECONDS)
+    assert raised.value.code == 413
 
 
 def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
     of = questions(n_clusters=1000, of_each=1)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = waitress.create_server(start(tmp_path, of, port), sockets=[listener], threads=8)
+    server = create_server(start(tmp_path, of, port), listener)
     threading.Thread(target=server.run, daemon=True).start()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}/{PREFIX}"
 
     def call(path, body=None):
         data = body and json.dumps(body).encode()
@@ -219,7 +391,7 @@ def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
         n_saved = 0
         state = call("/state")
         while question := state["question"]:
-            body = {"position": question["position"], "label": tab, "seen": None, "tab": tab}
+            body = {"position": question["position"], "label": tab, "seen": [], "tab": tab}
             try:
                 state = call("/answer", body)
                 n_saved += 1

@@ -35,6 +35,7 @@ def own(unreproduced, warm_environment, tmp_path_factory):
     """Return a project on colored digits of mixed sizes, in which the clusters are made."""
     project = unreproduced.copy(tmp_path_factory.mktemp("own") / "project")
     project = replace(project, environment=warm_environment)
+    project.run("git", "config", "user.name", "Zoë")
     folder = project.folder / "data/images/photos"
     digits, rng = load_digits(), np.random.default_rng(0)
     for i in range(N_TRAIN + N_TEST):
@@ -188,27 +189,65 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
     (project.folder / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
     assert fewlabel(project, "import-labels", "export.json").stdout == "10 labels are new\n"
     after = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)
-    pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
-    assert after["label"][len(before)] == "?"
+    assert after["image"].is_monotonic_increasing
+    after = after.set_index("image")
+    pd.testing.assert_frame_equal(after.loc[before["image"]].reset_index(), before)
+    assert after["label"][names[0]] == "?"
+    assert set(after["labeled_by"]) == {"Zoë"}
     project.repro("dvc.yaml:evaluate_propagation")
     assert metrics(project, "propagation")["coverage"] > 0.8
-    tracked = (project.folder / "data/labels/labels.csv").read_bytes()
-    assert (
-        hashlib.md5(tracked).hexdigest()
-        in (project.folder / "data/labels/labels.csv.dvc").read_text()
-    )
+    status = project.run("git", "status", "--porcelain", "data/labels").stdout
+    assert status == " M data/labels/labels.csv\n"  # git's, and not DVC's
 
 
 def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained, tmp_path):
     project = trained.copy(tmp_path / "project")
     labeled = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)["image"]
     folder = project.folder / "data/images/photos"
+    content = (folder / labeled[0]).read_bytes()
+    before = np.load(project.folder / "data/labeled/labels.npy")
     Image.new("RGB", (20, 20), "red").save(folder / labeled[0])
     message = project.run("dvc", "repro", fails=True).stderr
     assert f"images that changed since: {labeled[0]} ({label_of(labeled[0])});" in message
     (folder / labeled[0]).rename(folder / "moved.png")
     message = project.run("dvc", "repro", fails=True).stderr
     assert f"images that are not there: {labeled[0]} ({label_of(labeled[0])});" in message
+    # Found by its content, under the name that `download` gives it: a copy's.
+    (folder / "moved.png").unlink()
+    (folder / "copy a.png").write_bytes(content)
+    (folder / labeled[0]).write_bytes(content)
+    project.repro("dvc.yaml:label")
+    left_out = pd.read_csv(project.folder / "data/raw/left_out.csv", dtype=str)
+    assert labeled[0] in set(left_out["file"])
+    names = pd.read_csv(project.folder / "data/raw/train_files.csv", dtype=str)["image"]
+    after = np.load(project.folder / "data/labeled/labels.npy")
+    assert (before >= 0).sum() == (after >= 0).sum() == len(labeled)
+    assert after[names == "copy a.png"] == int(label_of(labeled[0]))
+
+
+def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_path):
+    project = trained.copy(tmp_path / "project")
+    path = project.folder / "data/labels/labels.csv"
+    first, second = pd.read_csv(path, dtype=str).iloc[:2].to_dict("records")
+    with path.open("a", encoding="utf-8") as file:
+        for line, by in ((first, "Ann"), (second, "Bob")):
+            line |= {"label": "!", "labeled_by": by, "labeled_at": "2026-01-01T00:00:00+00:00"}
+            file.write(",".join(line.values()) + "\n")
+    named = (f"{first['image']} (! by Ann, ", f"{second['image']} (! by Bob, ")
+    for command in (
+        ("dvc", "repro"),
+        (sys.executable, "-m", "cli", "import-labels", "mine.csv"),
+    ):
+        message = project.run(*command, fails=True).stderr
+        assert all(words in message for words in named)
+        assert "settle them with `make label`" in message
+    done = fewlabel(project, "settle-labels", "Bob", fails=True)
+    assert done.stdout == "1 contradictions are settled\n"
+    assert named[0] in done.stderr
+    assert named[1] not in done.stderr
+    assert fewlabel(project, "settle-labels", "latest").stdout == "1 contradictions are settled\n"
+    assert pd.read_csv(path, dtype=str)["label"].value_counts()["!"] == 1
+    project.repro("dvc.yaml:label")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +255,7 @@ def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained,
     [
         ("image,label\nIMAGE,cow\n", "mine.csv calls no class: "),
         ("image,label\nnowhere.png,1\n", "mine.csv labels images that are not there: nowhere.png"),
-        ("image,label\nIMAGE,1\nIMAGE,2\n", "calls IMAGE 2, but mine.csv calls it 1"),
+        ("image,label\nIMAGE,1\nIMAGE,2\n", "IMAGE (1 by Zoë in mine.csv, 2 by Zoë in mine.csv)"),
         ("image,label,sha256\nIMAGE,1,ffff\n", "mine.csv labels images that changed since"),
         ("image,class\nIMAGE,1\n", "must have the columns image and label, but has image, class"),
     ],
@@ -227,7 +266,7 @@ def test_a_wrong_table_of_labels_is_refused(own, tmp_path, content, words):
     (project.folder / "mine.csv").write_text(content.replace("IMAGE", image), encoding="utf-8")
     message = fewlabel(project, "import-labels", "mine.csv", fails=True).stderr
     assert words.replace("IMAGE", image) in message
-    assert not (project.folder / "data/labels/labels.csv").exists()
+    assert len(pd.read_csv(project.folder / "data/labels/labels.csv")) == 0
 
 
 def test_fewer_images_than_the_budget_is_an_error(own, tmp_path):

@@ -2,15 +2,16 @@
 const NOT_SURE = "?", NO_CLASS = "!";
 const KEYS = [..."1234567890abcdefghijklmnopqrstuvwxyz"];
 const SMALL_PIXELS = 100;
+const RETRY_MILLISECONDS = 2000;
 const $ = (id) => document.getElementById(id);
 // A tab keeps its name when it is loaded anew, and with it the image that it was asked about.
 const tab = (sessionStorage.tab ??= crypto.randomUUID());
 let state = null;      // what the server said last
-let question = null;   // the image shown, and `seen`, when its answer was given, if it has one
+let question = null;   // the image shown, and `seen`, when its answers were given
 let visible = false;   // whether it has loaded: nobody labels what is not there to be seen
 let busy = false;
 let keys = new Map();  // key -> class
-const history = [];    // what this tab answered: position, label before, and when it answered
+const history = [];    // what this tab answered: position, label before, and when it answered; or what it settled
 
 const element = (tag, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(tag), properties);
@@ -19,7 +20,7 @@ const element = (tag, properties = {}, ...children) => {
 };
 const magnified = ({ target }) => target.classList.toggle("small", target.naturalWidth < SMALL_PIXELS);
 const tile = (position) =>
-  element("img", { src: `/tile/${position}`, alt: `image ${position}`, loading: "lazy", onload: magnified });
+  element("img", { src: `tile/${position}`, alt: `image ${position}`, loading: "lazy", onload: magnified });
 const name = (label) => ({ [NOT_SURE]: "not sure", [NO_CLASS]: "no class" })[label] ?? label;
 const answerOf = (position) => state.answers.find((answer) => answer.position === position);
 
@@ -52,10 +53,12 @@ async function ask(path, body) {
     if (response.ok) return await response.json();
     if (response.status === 409) {
       const { theirs } = await response.json();
-      const what = theirs === null ? "took the label back" : `labeled it ${name(theirs)}`;
+      const what = theirs.length ? `labeled it ${theirs.map(name).join(" and ")}` : "took the label back";
       say(`Somebody else ${what} meanwhile; nothing was overwritten.`);
     } else if (response.status === 403) {
       say("The server was started anew; open the address that `make label` printed.");
+    } else if (response.status === 503) {
+      say(`Nothing was saved. ${await response.text()}`);
     } else {
       say(`The server refused: ${await response.text()}`);
     }
@@ -77,36 +80,38 @@ async function alone(work) {
 }
 
 async function save(position, label, seen) {
-  const next = await ask("/answer", { position, label, seen });
+  const next = await ask("answer", { position, label, seen });
   if (next) say("");
-  const now = next ?? (await ask(`/state?tab=${tab}`));
+  const now = next ?? (await ask(`state?tab=${tab}`));
   if (now) show(now);
   return Boolean(next);
 }
 
 const answer = (label) => alone(async () => {
   if (!question || !visible) return;
-  const { position, seen, fromReview } = question;
+  const { position, seen, fromReview, contradiction } = question;
   const before = answerOf(position)?.label ?? null;
-  if (await save(position, label, seen)) history.push({ position, before, seen: answerOf(position).seen });
+  const settled = Boolean(contradiction?.length);
+  if (await save(position, label, seen)) history.push({ position, before, settled, seen: answerOf(position).seen });
   if (fromReview) review();
 });
 
 const undo = () => alone(async () => {
   const last = history.pop();
-  if (last && (await save(last.position, last.before, last.seen))) {
-    await choose(last.position, answerOf(last.position)?.seen ?? null);
+  // What was settled is only asked again: to take it back would lose what others said.
+  if (last && (last.settled || (await save(last.position, last.before, last.seen)))) {
+    await choose(last.position, answerOf(last.position)?.seen ?? []);
   }
 });
 
 async function choose(position, seen, fromReview = false) {
-  const shown = await ask(`/question/${position}`);
+  const shown = await ask(`question/${position}`);
   if (shown) showQuestion({ ...shown, seen, fromReview });
 }
 
 function show(next) {
   state = next;
-  const done = state.budget - state.left;
+  const done = Math.max(0, state.budget - state.left);
   const progress = $("bar").parentElement;
   $("bar").style.width = `${(100 * done) / state.budget}%`;
   progress.ariaValueNow = done;
@@ -115,8 +120,8 @@ function show(next) {
   const seen = new Set(state.answers.map((answer) => answer.label));
   const unseen = state.classes.filter((label) => !seen.has(label));
   $("unseen").textContent = unseen.length ? `not yet seen: ${unseen.join(", ")}` : "every class has been seen";
-  for (const position of state.upcoming) new Image().src = `/image/${position}`;
-  if (state.question) showQuestion({ ...state.question, seen: null });
+  for (const position of state.upcoming) new Image().src = `image/${position}`;
+  if (state.question) showQuestion(state.question);
   else review();
 }
 
@@ -128,12 +133,17 @@ function showQuestion(shown) {
   $("image").removeAttribute("src");  // else the last image would be seen until this one is there
   $("image").onload = (event) => { magnified(event); visible = true; };
   $("image").alt = `image ${shown.position}`;
-  $("image").src = `/image/${shown.position}`;
+  $("image").src = `image/${shown.position}`;
   $("caption").textContent = `${shown.name} · stands for ${shown.cluster_size.toLocaleString("en")} images`;
   for (const side of ["nearest", "farthest"]) {
     $(side).replaceChildren(...shown[side].map(tile));
     $(side).parentElement.hidden = !shown[side].length;
   }
+  const said = shown.contradiction ?? [];
+  const disputed = new Set(said.map(({ label }) => label));
+  $("contradiction").hidden = !said.length;
+  $("contradiction").textContent = `People disagree: ${said.map(({ label, by }) => `${name(label)} by ${by}`).join(", ")}.`
+    + " Your answer replaces these.";
   const current = answerOf(shown.position)?.label;
   const keyOf = new Map([...keys].map(([key, label]) => [label, key]));
   $("classes").replaceChildren(...state.classes.map((label) => {
@@ -144,6 +154,7 @@ function showQuestion(shown) {
       element("span", { className: "count", textContent: count || "" }));
     button.classList.toggle("unseen", !count);
     button.classList.toggle("chosen", label === current);
+    button.classList.toggle("disputed", disputed.has(label));
     return button;
   }));
 }
@@ -191,8 +202,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-ask(`/state?tab=${tab}`).then((first) => {
-  if (!first) return;
+async function start() {
+  const first = await ask(`state?tab=${tab}`);
+  if (!first) return setTimeout(start, RETRY_MILLISECONDS);
+  say("");
   assignKeys(first.classes);
   show(first);
-});
+}
+
+start();
