@@ -8,30 +8,29 @@ from trust.promises import Outcome, Promise
 
 RESULTS = ROOT / "trust/results.json"
 DOCUMENT = ROOT / "docs/trust.md"
+_HEADER = "| promise | what was tried | tries | kept | seen most often |"
 _N_SEEN = 8
 _N_BROKEN = 10
 
 _START = """# What Fewlabel promises, and what was done to break it
 
-`make trust` attacks every promise below and writes this page; `make test` repeats some of the tries.
-Each attack works on a copy of a project with 100 color photographs, labeled and tracked, in which the
-pipeline ran. The random choices are the same each time; the moments of kills are not. A promise that
-was broken once is shown as broken.
+`make trust` attacks every promise below and writes this page. `make test` repeats some of the
+tries. Each attack works on a copy of a project with 100 color photographs, labeled and tracked,
+in which the pipeline ran. The random choices are the same each time; the moments of kills are
+not.
 """
 
 _END = """## What is not promised
 
-- Who can change the code, `dvc.lock` or `dvc.yaml` can run anything on your machine: review what you
-  merge, and run no pipeline of a stranger. The hashes of `dvc.lock` protect what lies outside git.
-- Those hashes are MD5, as DVC makes them. Nobody can make a file that has the hash of yours; who makes
-  both of two files can give them one hash.
-- Pillow, libjpeg and Keras are trusted to parse what the tables call damaged; a flaw in their memory
-  handling is not found here.
-- `dvc gc --workspace --cloud` without `--all-commits` deletes what other commits have. That is what it
-  is for.
-- `git checkout --force` and `dvc exp apply --force` throw away labels that were not committed.
+- Who can change the code, `dvc.yaml` or `dvc.lock` can run anything on your machine. Review what
+  you merge, and run no pipeline of a stranger. The hashes of `dvc.lock` protect what is not in git.
+- Those hashes are MD5, as DVC makes them. Nobody can make a file that has the hash of yours. Who
+  makes two files can give them one hash.
+- Pillow and Keras are trusted to read damaged files without a flaw in their use of memory.
+- `dvc gc --workspace --cloud` without `--all-commits` deletes what other commits have, as it says.
+- `git checkout --force` throws away labels that were not committed.
 - A kill is not a power failure, after which a disk may lack what it had confirmed.
-- Ctrl-C while Python itself starts shows Python's own traceback. DVC shows its own messages.
+- Ctrl-C while Python itself starts shows Python's traceback. DVC shows its own messages.
 - Folders and SSH servers were tried; DVC's other remotes were not. All was tried on Linux only.
 """
 
