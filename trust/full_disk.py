@@ -170,7 +170,7 @@ PROMISES = [
         "A stage on a full disk ends in one sentence and leaves nothing half-written; with space "
         "again it writes the same bytes.",
         fill_disk_under_stage,
-        85,
+        51,
         4,
     ),
     Promise(
@@ -178,14 +178,14 @@ PROMISES = [
         "After `dvc repro` met a full disk, photos and labels are whole, and `make repro` with "
         "space ends in the undisturbed `dvc.lock`.",
         fill_disk_under_repro,
-        8,
+        4,
         0,
     ),
     Promise(
         _FAMILY,
         "Labels that find no space are refused in one sentence; the old labels.csv stays whole.",
         fill_disk_under_labels,
-        30,
+        20,
         3,
     ),
 ]

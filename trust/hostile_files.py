@@ -301,14 +301,14 @@ PROMISES = [
         "A damaged or hostile classifier.zip is refused in one sentence, even if dvc.lock "
         "vouches for it.",
         offer_models,
-        80,
+        60,
         4,
     ),
     Promise(
         _FAMILY,
         "A broken dvc.lock, params.yaml or labels.csv is refused in one sentence.",
         break_records,
-        80,
+        60,
         6,
     ),
 ]

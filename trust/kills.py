@@ -133,7 +133,7 @@ def _stop_repro(project, rng, n, whom):
     stages = list(lock(project))
     for i in range(n):
         with private_copy(project) as copy:
-            name, victim = stages[i % len(stages)], list(whom)[i // len(stages) % len(whom)]
+            name, victim = stages[i % len(stages)], list(whom)[i % len(whom)]
             error = _stopped(copy, name, whom[victim], rng)
             found = []
             if any(f'File "{copy.folder}' in line for line in error.splitlines()):
@@ -181,14 +181,14 @@ PROMISES = [
         _FAMILY,
         "A stage that is killed leaves no half-written file under a name that is read.",
         kill_stage,
-        120,
+        68,
         3,
     ),
     Promise(
         _FAMILY,
         "A stage that is interrupted or terminated leaves no temporary file and no traceback.",
         interrupt_stage,
-        120,
+        68,
         3,
     ),
     Promise(
@@ -196,14 +196,14 @@ PROMISES = [
         "After DVC, its stage or both were killed, photos and labels are whole, and `make repro` "
         "ends in the undisturbed `dvc.lock`.",
         kill_repro,
-        51,
+        34,
         1,
     ),
     Promise(
         _FAMILY,
         "The same after Ctrl-C or SIGTERM, and no traceback is of a stage.",
         interrupt_repro,
-        34,
+        17,
         1,
     ),
 ]

@@ -49,7 +49,7 @@ PROMISES = [
         "People who label at once",
         "An answer that was acknowledged is in labels.csv, whoever is killed.",
         kill_labelers,
-        60,
+        40,
         4,
     )
 ]

@@ -152,14 +152,14 @@ PROMISES = [
         "A clone of what was pushed to a folder has every photo, label and result after one pull, "
         "and nothing to run.",
         share_by_folder,
-        4,
+        3,
         1,
     ),
     Promise(
         _FAMILY,
         "The same through a real SSH server.",
         share_by_ssh,
-        3,
+        2,
         1,
         needs_network=True,
     ),
@@ -167,7 +167,7 @@ PROMISES = [
         _FAMILY,
         "DVC's and git's everyday commands lose no photo and no label.",
         use_everyday_commands,
-        40,
+        30,
         2,
     ),
 ]

@@ -280,26 +280,26 @@ _REFUSED = (
     "is refused by whoever reads it, in one sentence that names dvc.lock, or it changes no result."
 )
 PROMISES = [
-    Promise(_FAMILY, f"An artifact with a flipped bit {_REFUSED}", flip_in_workspace, 150, 6),
+    Promise(_FAMILY, f"An artifact with a flipped bit {_REFUSED}", flip_in_workspace, 120, 6),
     Promise(
         _FAMILY,
         f"An artifact that `dvc checkout` took from a damaged cache {_REFUSED}",
         flip_in_cache,
-        40,
+        30,
         2,
     ),
     Promise(
         _FAMILY,
         f"An artifact that `dvc pull` took from a damaged folder {_REFUSED}",
         flip_in_folder_remote,
-        40,
+        30,
         0,
     ),
     Promise(
         _FAMILY,
         f"An artifact that `dvc pull` took from a damaged SSH server {_REFUSED}",
         flip_on_ssh,
-        20,
+        15,
         1,
         needs_network=True,
     ),
@@ -307,7 +307,7 @@ PROMISES = [
         _FAMILY,
         "`make verify` names what differs in workspace and cache.",
         verify_workspace_and_cache,
-        40,
+        30,
         4,
     ),
     Promise(_FAMILY, "`make verify` names what differs in a folder.", verify_folder_remote, 20, 0),
