@@ -1,0 +1,44 @@
+"""Attack every promise, and write what came of it: `make trust` or `python -m trust`."""
+
+import multiprocessing
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from trust import any_settings, full_disk, hostile_files, kills, labelers, sharing, wrong_bytes
+from trust.projects import environment, photo_project
+from trust.report import is_kept, save, summary
+
+FAMILIES = (kills, full_disk, wrong_bytes, sharing, any_settings, hostile_files, labelers)
+PROMISES = [promise for family in FAMILIES for promise in family.PROMISES]
+_AT_ONCE = 2
+
+
+def attack(project, position: int) -> dict:
+    """Attack a promise as often as `make trust` does."""
+    promise = PROMISES[position]
+    return summary(promise, list(promise.outcomes(project, promise.n_tries)))
+
+
+def main() -> int:
+    """Attack all promises; return how many were broken."""
+    spawning = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(_AT_ONCE, mp_context=spawning) as pool,
+    ):
+        project = photo_project(Path(folder) / "project", environment(Path(folder) / "home"))
+        print("The project to attack is there.", flush=True)
+        attacks = [pool.submit(attack, project, i) for i in range(len(PROMISES))]
+        for done in as_completed(attacks):
+            result = done.result()
+            print(f"{result['passed']} of {result['tries']}: {result['promise']}", flush=True)
+        results = [done.result() for done in attacks]
+    save(results)
+    return sum(not is_kept(result) for result in results)
+
+
+if __name__ == "__main__":
+    if n_broken := main():
+        sys.exit(f"error: {n_broken} of {len(PROMISES)} promises were broken; see docs/trust.md")

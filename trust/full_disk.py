@@ -1,0 +1,191 @@
+"""Every stage, DVC and the import of labels write to a disk that is full."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from tests.conftest import Project
+from trust.processes import run
+from trust.projects import (
+    LABELS,
+    RESULTS,
+    belongings,
+    files,
+    lock,
+    make_repro,
+    module,
+    temporary_files,
+)
+from trust.promises import Promise
+
+_PAGE = 4096  # bytes: what a tmpfs gives
+_SPARE = 64 * _PAGE  # for folders and whatever else takes a page
+
+
+class _SmallDisk:
+    """A file system of its own, of which the size can be changed.
+
+    Where it cannot be mounted, no file can grow beyond a limit, which is nearly as bad.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.file_size = None
+        command = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", folder]
+        self.is_mounted = not subprocess.run(command, capture_output=True, check=False).returncode
+
+    def leave(self, n_bytes: int) -> None:
+        """Leave so many bytes free."""
+        if self.is_mounted:
+            used = int(
+                subprocess.check_output(["df", "-B1", "--output=used", self.folder]).split()[1]
+            )
+            self._resize(used + n_bytes // _PAGE * _PAGE)
+        else:
+            self.file_size = n_bytes
+
+    def empty(self) -> None:
+        """Have space again."""
+        self.file_size = None
+        if self.is_mounted:
+            self._resize(2**30)
+
+    def _resize(self, n_bytes):
+        subprocess.run(["mount", "-o", f"remount,size={n_bytes}", self.folder], check=True)
+
+
+@contextmanager
+def _on_small_disk(project: Project) -> Iterator[tuple[Project, _SmallDisk]]:
+    with tempfile.TemporaryDirectory() as folder:
+        disk = _SmallDisk(Path(folder))
+        try:
+            yield project.copy(Path(folder) / "project"), disk
+        finally:
+            if disk.is_mounted:
+                subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill_disk_under_stage(project: Project, rng: Random, n: int) -> Iterator[tuple]:
+    """Run a stage with less space than it needs, and again with enough."""
+    before, mine = project.hashes(*RESULTS), belongings(project)
+    stages = lock(project)
+    names = rng.sample(list(stages), len(stages))
+    with _on_small_disk(project) as (project, disk):
+        for i in range(n):
+            name = names[i % len(names)]
+            outs = files(project, stages[name], "outs")
+            largest = max((project.folder / out).stat().st_size for out in outs)
+            for out in outs:
+                (project.folder / out).unlink()
+            disk.leave(int(rng.random() * largest))
+            command = module(stages[name]["cmd"])
+            done = run(project, command, file_size=disk.file_size)
+            found = _wrong(project, before, mine, done)
+            disk.empty()
+            if run(project, command).code or project.hashes(*RESULTS) != before:
+                found.append("with space again, other files")
+            yield not found, name, "; ".join(found) or done.last_line
+
+
+def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tuple]:
+    """Run `dvc repro` of all stages on a disk that becomes full, and `make repro` with space."""
+    undisturbed, mine = project.hashes("dvc.lock", "metrics"), belongings(project)
+    for _ in range(n):
+        with _on_small_disk(project) as (copy, disk):
+            for stage in lock(copy).values():
+                for out in files(copy, stage, "outs"):
+                    (copy.folder / out).unlink()
+            copy.run("rm", "-rf", ".dvc/cache/runs", "dvc.lock")
+            free = rng.randrange(_SPARE, 2**20)
+            disk.leave(free)
+            limit = ["prlimit", f"--fsize={disk.file_size}"] if disk.file_size else []
+            stopped = subprocess.run(
+                [*limit, "dvc", "repro"],
+                cwd=copy.folder,
+                env=copy.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            found = [] if stopped.returncode else ["exit code 0"]
+            if f'File "{copy.folder}' in stopped.stderr:
+                found.append(f"a traceback: {stopped.stderr.strip().splitlines()[-1]}")
+            if belongings(copy) != mine:
+                found.append("photos or labels differ")
+            disk.empty()
+            again = make_repro(copy)
+            if again.returncode:
+                found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
+            elif copy.hashes("dvc.lock", "metrics") != undisturbed:
+                found.append("then another dvc.lock")
+            seen = "; ".join(found) or stopped.stderr.strip().splitlines()[-1]
+            yield not found, f"{free // 1024} KiB free", seen
+
+
+def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tuple]:
+    """Import labels with no space for the new labels.csv; the old one stays whole."""
+    with _on_small_disk(project) as (project, disk):
+        labels = project.folder / LABELS
+        old = labels.read_bytes()
+        lines = old.splitlines(keepends=True)
+        rows = [line.split(b",") for line in lines[1:]]
+        table = b"".join([b"image,label\n", *(row[0] + b"," + row[2] + b"\n" for row in rows)])
+        (project.folder / "mine.csv").write_bytes(table)
+        for _ in range(n):
+            kept = b"".join(lines[: rng.randrange(1, len(lines) - 1)])
+            labels.write_bytes(kept)
+            disk.leave(0 if disk.is_mounted else len(kept) - 1)
+            command = ["cli", "import-labels", "mine.csv"]
+            done = run(project, command, file_size=disk.file_size)
+            found = [] if done.has_refused else [f"no sentence: {done.last_line}"]
+            if labels.read_bytes() != kept:
+                found.append("labels.csv differs")
+            found += [f"{name} stays" for name in temporary_files(project)]
+            disk.empty()
+            yield not found, f"{len(kept)} bytes of labels", "; ".join(found) or done.last_line
+
+
+def _wrong(project, before, mine, done):
+    """Return all that is wrong after a stage ran out of space."""
+    found = [] if done.has_refused else [f"no sentence: {done.last_line}"]
+    found += [f"{name} stays" for name in temporary_files(project)]
+    found += [
+        f"{name} is half-written"
+        for name, digest in project.hashes(*RESULTS).items()
+        if name not in temporary_files(project) and before.get(name) != digest
+    ]
+    if belongings(project) != mine:
+        found.append("photos or labels differ")
+    return found
+
+
+_FAMILY = "Full disk"
+PROMISES = [
+    Promise(
+        _FAMILY,
+        "A stage on a full disk ends in one sentence and leaves nothing half-written; with space "
+        "again it writes the same bytes.",
+        fill_disk_under_stage,
+        51,
+        4,
+    ),
+    Promise(
+        _FAMILY,
+        "After `dvc repro` met a full disk, photos and labels are whole, and `make repro` with "
+        "space ends in the undisturbed `dvc.lock`.",
+        fill_disk_under_repro,
+        4,
+        0,
+    ),
+    Promise(
+        _FAMILY,
+        "Labels that find no space are refused in one sentence; the old labels.csv stays whole.",
+        fill_disk_under_labels,
+        20,
+        3,
+    ),
+]

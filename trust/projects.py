@@ -1,0 +1,209 @@
+"""A project to attack: color photographs, tracked, labeled by a person, and a pipeline that ran."""
+
+import csv
+import hashlib
+import os
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from dvc.repo import Repo
+from networkx import topological_sort
+from PIL import Image
+from ruamel.yaml import YAML
+from sklearn.datasets import load_sample_image
+
+from benchmarks.workspace import ROOT
+from stages.answers import Answer, now, save_answers
+from tests.conftest import LEFT_OUT, Project
+from trust.processes import run
+
+PHOTOS = "data/images/photos"
+LABELS = "data/labels/labels.csv"
+RESULTS = ("data", "models", "metrics")
+SETTINGS = {
+    "dataset.name": "folder",
+    "dataset.path": PHOTOS,
+    "dataset.image_size": 16,
+    "dataset.class_names": ["china", "flower"],
+    "dataset.test_labels": "test.csv",
+    "label.source": "human",
+    "label_budget": 12,
+    "embed.patches.patch_size": 5,
+    "embed.patches.n_centroids": 16,
+    "embed.patches.n_sampled_patches": 2000,
+    "embed.patches.pooling_grid": 2,
+    "embed.patches.n_components": 16,
+    "graph.n_neighbors": 5,
+    "train.model": "logistic_regression",
+    "train.logistic_regression.features": "embedding",
+}
+_N_PHOTOS = 100
+_TEST_EVERY = 5
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return an environment in which git and DVC know nothing of this machine's user."""
+    foreign = ("DVC", "FEWLABEL_", "GIT_", "XDG_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+    people = {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}
+    people |= {f"GIT_{role}_EMAIL": "test@example.org" for role in ("AUTHOR", "COMMITTER")}
+    folders = {f"DVC_{name}_DIR": str(home / name) for name in ("GLOBAL_CONFIG", "SYSTEM_CONFIG")}
+    return kept | people | folders | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(home / "site"),
+    }  # fmt: skip
+
+
+def write_photos(folder: Path, seed: int, n: int = _N_PHOTOS) -> list[str]:
+    """Write crops of two photographs as PNG and JPEG files of mixed sizes; return their names."""
+    rng = random.Random(seed)
+    scenes = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
+    names = []
+    for i in range(n):
+        scene = ("china", "flower")[i % 2]
+        side, height = rng.randrange(24, 90), rng.randrange(24, 90)
+        top, left = (rng.randrange(size - 90) for size in scenes[scene].shape[:2])
+        crop = scenes[scene][top : top + height, left : left + side]
+        names.append(f"part {i % 3}/{scene}-é{seed}-{i}.{'jpg' if i % 4 else 'png'}")
+        path = folder / names[-1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(crop)).save(path)
+    return names
+
+
+def photo_project(folder: Path, of_machine: dict[str, str]) -> Project:
+    """Make and commit a repository with photos, their labels and what the pipeline makes of them.
+
+    The stages run in forked processes and are then recorded by `dvc commit`, which is much faster
+    than `dvc repro`.
+    """
+    project = Project(folder, of_machine)
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split("\0")[:-1]:
+        if name.split("/")[0] not in LEFT_OUT and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    project.set(SETTINGS)
+    names = write_photos(folder / PHOTOS, seed=0)
+    to_train_on = write_test_labels(project, names)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.dvc("add", "--quiet", PHOTOS)
+    label(project, to_train_on)
+    project.commit("Add photos and labels")
+    with Repo(str(folder)) as repo:  # its graph leads from a stage to what it needs
+        in_order = reversed(list(topological_sort(repo.index.graph)))
+        commands = [module(stage.cmd) for stage in in_order if stage.cmd]
+    done = run(project, *commands)
+    assert done.code == 0, done.error
+    project.dvc("commit", "--force", "--quiet")
+    project.commit("Run the pipeline")
+    return project
+
+
+def write_test_labels(project: Project, names: list[str]) -> set[str]:
+    """Write which photos to test with, and their classes; return the other photos."""
+    tests = names[::_TEST_EVERY]
+    rows = [("image", "label"), *((name, scene_of(name)) for name in tests)]
+    with (project.folder / PHOTOS / "test.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return set(names).difference(tests)
+
+
+def scene_of(name: str) -> str:
+    """Return the class of a photo."""
+    return name.rpartition("/")[2].split("-")[0]
+
+
+def label(project: Project, names: set[str]) -> None:
+    """Answer for photos as a person does."""
+    photos = project.folder / PHOTOS
+    answers = [
+        answer(name, hashlib.sha256((photos / name).read_bytes()).hexdigest(), scene_of(name))
+        for name in sorted(names)
+    ]
+    save_answers([(None, answer) for answer in answers], project.folder / LABELS)
+
+
+def answer(image: str, sha256: str, label: str) -> Answer:
+    """Return an answer of somebody, given now."""
+    values = {"image": image, "sha256": sha256, "label": label, "labeled_at": now()}
+    return Answer(*(values.get(field, "somebody") for field in Answer._fields))
+
+
+def module(command: str) -> list[str]:
+    """Return the words of a stage's command without `python -m`."""
+    return shlex.split(command)[2:]
+
+
+def lock(project: Project) -> dict[str, dict]:
+    """Return stage -> its entry in dvc.lock."""
+    return YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
+
+
+def files(project: Project, stage: dict, of: str) -> list[str]:
+    """Return the files among the `deps` or `outs` of a stage that the pipeline has made."""
+    paths = [entry["path"] for entry in stage.get(of, []) if entry["path"].startswith(RESULTS)]
+    kept = (PHOTOS, "data/labels")
+    return sorted(name for name in project.hashes(*paths) if not name.startswith(kept))
+
+
+def belongings(project: Project) -> dict[str, str]:
+    """Return path -> SHA-256 of what only people have: photos and labels."""
+    hashes = project.hashes(PHOTOS, LABELS)
+    return {name: digest for name, digest in hashes.items() if not name.endswith(".gitignore")}
+
+
+def temporary_files(project: Project) -> list[str]:
+    """Return the files that `stages.artifacts.write` has not renamed yet."""
+    names = project.hashes(*RESULTS)
+    return [name for name in names if re.match(r"\.\d+\.", name.rpartition("/")[2])]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that may be there and read-only, as DVC's objects are; keep its mode."""
+    mode = path.stat().st_mode if path.exists() else 0o644
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def clone(project: Project, folder: Path) -> Project:
+    """Clone a project as a colleague does, with another cache and another record of hashes."""
+    project.run("git", "clone", "--quiet", ".", str(folder))
+    home = folder.with_name(f"{folder.name} home")
+    return replace(project, folder=folder, environment=environment(home))
+
+
+@contextmanager
+def private_copy(project: Project) -> Iterator[Project]:
+    """Make a copy that may be changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield project.copy(Path(folder) / "project")
+
+
+def make_repro(project: Project) -> subprocess.CompletedProcess:
+    """Do what `make repro` does, with the packages that are here."""
+    command = ["make", "--old-file", ".venv/installed-cpu", "repro"]
+    return subprocess.run(
+        command,
+        cwd=project.folder,
+        env=project.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,93 @@
+"""What the attacks found, as trust/results.json and docs/trust.md."""
+
+from collections import Counter
+
+from benchmarks.workspace import ROOT
+from stages.artifacts import save_json, write
+from trust.promises import Outcome, Promise
+
+RESULTS = ROOT / "trust/results.json"
+DOCUMENT = ROOT / "docs/trust.md"
+_HEADER = "| promise | what was tried | tries | kept | seen most often |"
+_N_SEEN = 8
+_N_BROKEN = 10
+
+_START = """# What Fewlabel promises, and what was done to break it
+
+`make trust` attacks every promise below and writes this page. `make test` repeats some of the
+tries. Each attack works on a copy of a project with 100 color photographs, labeled and tracked,
+in which the pipeline ran. The random choices are the same each time; the moments of kills are
+not.
+"""
+
+_END = """## What is not promised
+
+- Who can change the code, `dvc.yaml` or `dvc.lock` can run anything on your machine. Review what
+  you merge, and run no pipeline of a stranger. The hashes of `dvc.lock` protect what is not in git.
+- Those hashes are MD5, as DVC makes them. Nobody can make a file that has the hash of yours. Who
+  makes two files can give them one hash.
+- Pillow and Keras are trusted to read damaged files without a flaw in their use of memory.
+- `dvc gc --workspace --cloud` without `--all-commits` deletes what other commits have, as it says.
+- `git checkout --force` throws away labels that were not committed.
+- A kill is not a power failure, after which a disk may lack what it had confirmed.
+- Ctrl-C while Python itself starts shows Python's traceback. DVC shows its own messages.
+- Folders and SSH servers were tried; DVC's other remotes were not. All was tried on Linux only.
+"""
+
+
+def summary(promise: Promise, outcomes: list[Outcome]) -> dict:
+    """Return what was tried and seen, as results.json has it."""
+    seen = Counter(outcome.seen for outcome in outcomes)
+    broken = [outcome for outcome in outcomes if not outcome.passed]
+    return {
+        "family": promise.family,
+        "promise": promise.text,
+        "attack": promise.name,
+        "tried": promise.attack.__doc__.strip(),
+        "tries": len(outcomes),
+        "passed": len(outcomes) - len(broken),
+        "seen": [{"text": text, "times": times} for text, times in seen.most_common(_N_SEEN)],
+        "broken": [{"tried": x.tried, "seen": x.seen} for x in broken[:_N_BROKEN]],
+    }
+
+
+def is_kept(result: dict) -> bool:
+    """Whether something was tried and nothing broke the promise."""
+    return result["passed"] == result["tries"] > 0
+
+
+def document(results: list[dict]) -> str:
+    """Return docs/trust.md."""
+    tries, kept = sum(result["tries"] for result in results), sum(map(is_kept, results))
+    total = f"{kept} of {len(results)} promises were kept, in {tries:,} tries in all.\n"
+    parts = [_START, total]
+    for family in dict.fromkeys(result["family"] for result in results):
+        lines = [
+            "| promise | tried | tries | kept | most often seen |",
+            "| --- | --- | ---: | ---: | --- |",
+        ]
+        for result in (result for result in results if result["family"] == family):
+            [most, *_] = result["seen"] or [{"text": "nothing"}]
+            cells = (result["promise"], result["tried"], result["tries"], result["passed"])
+            lines.append(f"| {' | '.join(map(_cell, (*cells, most['text'])))} |")
+        parts.append(f"## {family}\n\n" + "\n".join(lines) + "\n")
+    broken = [
+        f"- {result['promise']} {_cell(broken['tried'])}: {_cell(broken['seen'])}"
+        for result in results
+        for broken in result["broken"]
+    ]
+    if broken:
+        parts.append("## Broken\n\n" + "\n".join(broken) + "\n")
+    return "\n".join([*parts, _END])
+
+
+def _cell(text) -> str:
+    printable = "".join(x if x.isprintable() else "?" for x in str(text))
+    return printable.replace("|", "\\|").replace("<", "&lt;")
+
+
+def save(results: list[dict]) -> None:
+    """Write both files."""
+    save_json(RESULTS, results)
+    text = document(results)
+    write(DOCUMENT, lambda path: path.write_text(text, encoding="utf-8"))
