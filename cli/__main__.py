@@ -38,6 +38,12 @@ def main() -> None:
     )
     settle.set_defaults(run=_settle)
 
+    restore = commands.add_parser(
+        "restore-labels",
+        help="bring back labels that were given here, and that a checkout replaced",
+    )
+    restore.set_defaults(run=_restore)
+
     arguments = parser.parse_args()
     with fail_in_one_line():
         arguments.run(arguments)
@@ -84,6 +90,15 @@ def _settle(arguments):
     n_settled, unsettled = settle_labels(arguments.whose, read_questions())
     print(f"{n_settled} contradictions are settled", flush=True)
     refuse_contradictions(unsettled)
+
+
+def _restore(_):
+    from stages.answers import read_questions, save_answers
+
+    questions = read_questions()
+    lost = questions.lost_answers()
+    save_answers(lost, questions)
+    print(f"{len(lost)} labels are back")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ import threading
 import webbrowser
 from pathlib import Path
 
-import numpy as np
-
 from labeling.app import create_app
 from labeling.images import png_reader
 from labeling.person import current_person
 from labeling.server import create_server
 from labeling.session import LabelingSession
 from stages.answers import ANSWERS_FILE, read_questions
+from stages.artifacts import load_array
 from stages.params import Params, run
 
 PORT = 8642
@@ -25,7 +24,7 @@ PORT = 8642
 def main(params: Params) -> None:
     """Serve the page until it is stopped."""
     questions = read_questions()
-    distance = np.load("data/clusters/distance.npy")
+    distance = load_array("data/clusters/distance.npy")
     session = LabelingSession(questions, distance, current_person())
     listener = _listen()
     port = listener.getsockname()[1]
@@ -40,6 +39,8 @@ def main(params: Params) -> None:
     )
     if params.label.source != "human":
         print("label.source in params.yaml is not human, so the pipeline will not use them.")
+    if lost := questions.lost_answers():
+        print(f"{len(lost)} were answered here before: `fewlabel restore-labels` brings them back.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         # A browser that runs in a terminal does not return, and the server has to answer it.

@@ -15,8 +15,9 @@ from flask import (
     request,
 )
 
+from fewlabel.errors import FewlabelError
 from labeling.session import LabelingSession
-from stages.answers import AnswersError, ConflictError
+from stages.answers import ConflictError
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -68,8 +69,8 @@ def create_app(
         if not secrets.compare_digest(given.encode(), token.encode()):
             abort(403, "the URL must have the token that `make label` printed")
 
-    @app.errorhandler(AnswersError)
-    def explain(error: AnswersError):
+    @app.errorhandler(FewlabelError)
+    def explain(error: FewlabelError):
         return Response(str(error), status=503, mimetype="text/plain")
 
     @app.after_request

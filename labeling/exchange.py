@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from fewlabel.errors import one_line
 from labeling.person import clean_name
 from stages.answers import (
     ANSWERS_FILE,
@@ -25,8 +26,6 @@ from stages.image_files import read_label_table
 
 WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
 """Choice in Label Studio -> what labels.csv has for it."""
-
-_MAX_REASON = 200  # characters
 
 
 def label_studio_tasks(
@@ -83,10 +82,9 @@ def read_labels(path: str) -> list[dict[str, str]]:
         tasks = json.loads(Path(path).read_text(encoding="utf-8"))
         return [line for task in tasks for line in _read_task(task)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON]
         raise AnswersError(
             f"{path} must be what Label Studio exports as JSON (not JSON-MIN) of the tasks that "
-            f"`fewlabel export-tasks` made, but reading it ended with {reason}"
+            f"`fewlabel export-tasks` made, but reading it ended with {type(error).__name__}: {one_line(error)}"
         ) from error
 
 

@@ -4,9 +4,9 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
+from stages.artifacts import load_array
 from stages.image_files import decode_image
 from stages.params import DatasetSettings
 
@@ -28,7 +28,7 @@ def png_reader(dataset: DatasetSettings, names: list[str]) -> Callable[[int, boo
     """
     place = Path(dataset.path)
     has_files = dataset.name == "folder" and place.is_dir()
-    arrays = np.load("data/raw/train_images.npy", mmap_mode="r")
+    arrays = load_array("data/raw/train_images.npy", mmap_mode="r")
 
     def read(position: int, small: bool) -> bytes:
         if has_files and not small:

@@ -4,6 +4,9 @@ Git tracks the file and merges it by keeping the lines of both sides, so an imag
 lines. `Questions.read_answers` says what counts then. Two limits: an answer that was taken back in
 one clone returns if the other changed the line beside it, and an answer that one person replaced by
 their own contradicts it again. The page shows both.
+
+Git and DVC replace the file when they check out something older, so every answer is also noted in a
+journal beside it that neither of them sees.
 """
 
 import csv
@@ -22,9 +25,12 @@ from filelock import FileLock
 
 from fewlabel.errors import FewlabelError
 from fewlabel.labeling import still_to_ask
-from stages.artifacts import load_json, write
+from stages.artifacts import load_array, load_json, verified, write
+from stages.training_files import read_training_files
 
 ANSWERS_FILE = "data/labels/labels.csv"
+JOURNAL = ".given.csv"
+"""Beside the answers: a line for each answer ever given here, with no label if taken back."""
 NOT_SURE = "?"
 """In place of a label: the cluster of this image is not propagated."""
 NO_CLASS = "!"
@@ -151,16 +157,27 @@ def save_answers(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with FileLock(Path(path).with_name(f".{Path(path).name}.lock")):
             of_image = questions.locate_answers(path).of_image
-            there = dict(of_image)
+            there, noted = dict(of_image), []
             for seen, answer in changes:
                 image = (*seen, answer)[0].image
                 if of_image.pop(image, []) != seen:
                     raise ConflictError(there.get(image, []))
                 if answer:
                     of_image[image] = [answer]
+                noted.append(answer or seen[0]._replace(label="", labeled_at=now()))
+            _note(noted, Path(path).with_name(JOURNAL))
             _write_answers(Answers(of_image), path)
     except OSError as error:
         raise AnswersError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _note(answers, path):
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([Answer._fields, *answers] if is_new else answers)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_answers(answers, path):
@@ -174,6 +191,10 @@ def _write_answers(answers, path):
             os.fsync(file.fileno())
 
     write(path, write_all)
+    # Else a power failure could take the new name back, and the answer with it.
+    folder = os.open(Path(path).parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def _read_lines(path):
@@ -308,6 +329,27 @@ class Questions:
         refuse_contradictions(answers.contradictions, path)
         return answers.given
 
+    def lost_answers(
+        self, path: str | Path = ANSWERS_FILE
+    ) -> list[tuple[list[Answer], Answer | None]]:
+        """Find answers that were given here for these images, and are not in the file any more.
+
+        Returns
+        -------
+        list of (list of Answer, Answer)
+            As `save_answers` takes them: what the file has now, and what was given later.
+        """
+        there = self.locate_answers(path).of_image
+        last = {a.image: a for a in map(self.locate, _read_lines(Path(path).with_name(JOURNAL)))}
+        return [
+            (there.get(image, []), answer)
+            for image, answer in last.items()
+            if self.position.get(image) is not None
+            and self.sha256[self.position[image]] == answer.sha256
+            and answer.label
+            and all(age(found)[0] < age(answer)[0] for found in there.get(image, []))
+        ]
+
     def check(self, answers: Iterable[Answer], path: str | Path = ANSWERS_FILE) -> None:
         """Refuse answers, read from `path`, that are not of these images and classes.
 
@@ -360,16 +402,12 @@ def read_questions() -> Questions:
 
     Raises
     ------
-    AnswersError
-        If these stages have not run.
+    stages.artifacts.ArtifactError
+        If these stages have not run, or their outputs were changed since.
     """
-    try:
-        with Path("data/raw/train_files.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assignment = np.load("data/clusters/assignment.npy")
-        representatives = np.load("data/clusters/representatives.npy")
-        class_names = load_json("data/raw/class_names.json")
-    except FileNotFoundError as error:
-        raise AnswersError(f"{error.filename} is missing; run `dvc repro cluster` first") from error
+    assignment = load_array("data/clusters/assignment.npy")
+    representatives = load_array("data/clusters/representatives.npy")
+    class_names = load_json(verified("data/raw/class_names.json"))
+    rows = read_training_files(len(assignment))
     names, sha256 = ([row[column] for row in rows] for column in ("image", "sha256"))
     return Questions(names, sha256, class_names, assignment, representatives)

@@ -10,7 +10,7 @@ from stages.answers import (
     AnswersError,
     read_questions,
 )
-from stages.artifacts import load_json, save_array, write
+from stages.artifacts import load_array, load_json, save_array, verified, write
 from stages.params import Params, run
 
 
@@ -30,21 +30,21 @@ def main(params: Params) -> None:
     from fewlabel.labeling import oracle_labels
 
     error_rate, seed = params.label.oracle_error_rate, params.seed
-    assignment = np.load("data/clusters/assignment.npy")
+    assignment = load_array("data/clusters/assignment.npy")
     if params.label.source == "human":
         labels, excluded = _ask_people()
     else:
-        representatives = np.load("data/clusters/representatives.npy")
-        true_labels = np.load("data/raw/train_labels.npy")
+        representatives = load_array("data/clusters/representatives.npy")
+        true_labels = load_array("data/raw/train_labels.npy")
         labels = oracle_labels(true_labels, representatives, error_rate, seed)
         excluded = np.zeros(len(labels), bool)
     save_array("data/labeled/labels.npy", labels)
     save_array("data/labeled/excluded.npy", excluded)
 
     labeled = np.flatnonzero(labels >= 0)
-    images = np.load("data/raw/train_images.npy", mmap_mode="r")[labeled]
+    images = load_array("data/raw/train_images.npy", mmap_mode="r")[labeled]
     sizes = np.bincount(assignment)[assignment[labeled]]
-    names = load_json("data/raw/class_names.json")
+    names = load_json(verified("data/raw/class_names.json"))
     figure = draw_contact_sheet(images, labels[labeled], sizes, names)
     write("metrics/contact_sheet.png", figure.savefig)
 
@@ -57,7 +57,7 @@ def _ask_people() -> tuple[np.ndarray, np.ndarray]:
     if left := questions.left(answers):
         raise AnswersError(
             f"{len(left)} of {len(questions.representatives)} images have no label yet; "
-            "run `make label`, then `dvc repro` again"
+            f"run `make label`, then `dvc repro` again{_hint(questions)}"
         )
     given = np.array([answer.label for answer in answers.values()])
     if len(set(given) - {*NO_LABEL}) < 2:
@@ -73,6 +73,11 @@ def _ask_people() -> tuple[np.ndarray, np.ndarray]:
         given == NOT_SURE,
         given == NO_CLASS,
     )
+
+
+def _hint(questions):
+    lost = len(questions.lost_answers())
+    return f" ({lost} were answered here before: `fewlabel restore-labels`)" if lost else ""
 
 
 if __name__ == "__main__":

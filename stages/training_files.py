@@ -1,10 +1,9 @@
 """The table of training images: row i is about the image at position i of every array."""
 
 import csv
-from pathlib import Path
 
 from fewlabel.errors import FewlabelError
-from stages.artifacts import save_table
+from stages.artifacts import save_table, verified
 
 TRAINING_FILES = "data/raw/train_files.csv"
 _COLUMNS = ("image", "sha256")
@@ -29,14 +28,14 @@ def read_training_files(n_images: int) -> list[dict[str, str]]:
 
     Raises
     ------
-    FileNotFoundError
-        If the table is not there.
+    stages.artifacts.ArtifactError
+        If the table is missing, or was changed since.
     TrainingFilesError
         If it has not one whole row, with a name of its own, for each image.
     """
     advice = "`dvc repro download` writes it again"
     try:
-        with Path(TRAINING_FILES).open(encoding="utf-8", newline="") as file:
+        with verified(TRAINING_FILES).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise TrainingFilesError(f"{TRAINING_FILES} cannot be read: {error}; {advice}") from error

@@ -86,6 +86,22 @@ class Project:
         }
 
 
+def copy_checkout(folder: Path) -> None:
+    """Copy the code of this checkout, with the settings of the tests and without what people have."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split("\0")[:-1]:
+        source, target = CHECKOUT / name, folder / name
+        kept = re.fullmatch(r"data/\w+/\.gitignore", name)
+        left_out = any(name == place or name.startswith(f"{place}/") for place in LEFT_OUT)
+        if source.is_file() and (kept or not left_out):  # git also lists what was deleted
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    shutil.copy(CHECKOUT / "tests/params.yaml", folder)
+    (folder / "data/labels/labels.csv").write_text(NO_ANNOTATIONS)
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n")
+
+
 @pytest.fixture
 def eager():
     """Run TensorFlow without graphs: building one takes longer than these few steps."""
@@ -148,18 +164,7 @@ def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
 def unreproduced(environment, tmp_path_factory) -> Project:
     """Commit a repository in which nothing has run; tests must not change it."""
     project = Project(tmp_path_factory.mktemp("unreproduced") / "project", environment)
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    for name in listed.stdout.split("\0")[:-1]:
-        source, target = CHECKOUT / name, project.folder / name
-        kept = re.fullmatch(r"data/\w+/\.gitignore", name)
-        left_out = any(name == place or name.startswith(f"{place}/") for place in LEFT_OUT)
-        if source.is_file() and (kept or not left_out):  # git also lists what was deleted
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    shutil.copy(CHECKOUT / "tests/params.yaml", project.folder)
-    (project.folder / "data/labels/labels.csv").write_text(NO_ANNOTATIONS)
-    (project.folder / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    copy_checkout(project.folder)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
     project.commit("Add the pipeline")
     return project
