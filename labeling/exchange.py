@@ -84,7 +84,8 @@ def read_labels(path: str) -> list[dict[str, str]]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise AnswersError(
             f"{path} must be what Label Studio exports as JSON (not JSON-MIN) of the tasks that "
-            f"`fewlabel export-tasks` made, but reading it ended with {type(error).__name__}: {one_line(error)}"
+            "`fewlabel export-tasks` made, but reading it ended with "
+            f"{type(error).__name__}: {one_line(error)}"
         ) from error
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import psutil
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fewlabel.errors import FewlabelError
+from fewlabel.memory import available_memory
 from fewlabel.parallel import for_each_block
 from fewlabel.text import breaks_lines, printable
 from stages.regular_files import (
@@ -460,7 +460,7 @@ def _members(place, archive):
         raise ImageFilesError(f"{place} must have an array named images, but has {shown or 'none'}")
     members = {name: stored[name] for name in _NPZ_ARRAYS if name in stored}
     needed = 2 * sum(info.file_size for info in members.values())  # what is written is a copy
-    available = psutil.virtual_memory().available
+    available = available_memory()
     if needed > available:
         raise ImageFilesError(
             f"{place} needs {needed:,} bytes of memory, but only {available:,} are available; it "

@@ -87,7 +87,7 @@ class Project:
 
 
 def copy_checkout(folder: Path) -> None:
-    """Copy the code of this checkout, with the settings of the tests and without what people have."""
+    """Copy the code of this checkout, with the tests' settings, without what people have."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(listing, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     for name in listed.stdout.split("\0")[:-1]:
