@@ -1,9 +1,10 @@
 """What people answered: data/labels/labels.csv, safe against crashes and other writers.
 
 Git tracks the file and merges it by keeping the lines of both sides, so an image may have several
-lines. `Questions.read_answers` says what counts then. Two limits: an answer that was taken back in
-one clone returns if the other changed the line beside it, and an answer that one person replaced by
-their own contradicts it again. The page shows both.
+lines. `Questions.read_answers` says what counts then. Such a merge has limits. An answer that was
+taken back in one clone returns if the other changed the line beside it. A contradiction that one
+clone settled returns if both had merged it on their own. An answer that one person replaced by
+their own may contradict it again. The page shows all of these.
 
 Git and DVC replace the file when they check out something older, so every answer is also noted in a
 journal beside it that neither of them sees.

@@ -440,9 +440,11 @@ def test_a_contradiction_that_git_merged_is_settled_for_all(clones):
     ann, bob = clones
     ann.label(4, "dog")
     bob.label(4, "cat")
-    merged(clones)
+    for clone in clones:
+        commit(clone.folder)
+    git(bob.folder, "pull", "--quiet", "--no-rebase", "../Ann", "main")
     with pytest.raises(AnswersError, match=r"é 04\.png \(dog by Ann, cat by Bob\)"):
-        QUESTIONS.answers(ann.path)
+        QUESTIONS.answers(bob.path)
     bob.label(4, NOT_SURE)  # on the page: it replaces both
     assert len(lines_of(bob.path)) == 3
     commit(bob.folder)
