@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from stages.artifacts import load_json
-from trust.__main__ import PROMISES
+from trust.attacks import PROMISES
 from trust.projects import environment, photo_project
 from trust.promises import Promise
 from trust.report import DOCUMENT, RESULTS, document, is_kept, summary

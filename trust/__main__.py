@@ -6,19 +6,11 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from trust import any_settings, full_disk, hostile_files, kills, labelers, sharing, wrong_bytes
+from trust.attacks import PROMISES, attack
 from trust.projects import environment, photo_project
-from trust.report import is_kept, save, summary
+from trust.report import is_kept, save
 
-FAMILIES = (kills, full_disk, wrong_bytes, sharing, any_settings, hostile_files, labelers)
-PROMISES = [promise for family in FAMILIES for promise in family.PROMISES]
 _AT_ONCE = 2
-
-
-def attack(project, position: int) -> dict:
-    """Attack a promise as often as `make trust` does."""
-    promise = PROMISES[position]
-    return summary(promise, list(promise.outcomes(project, promise.n_tries)))
 
 
 def main() -> int:
@@ -29,7 +21,7 @@ def main() -> int:
         ProcessPoolExecutor(_AT_ONCE, mp_context=spawning) as pool,
     ):
         project = photo_project(Path(folder) / "project", environment(Path(folder) / "home"))
-        print("The project to attack is there.", flush=True)
+        print(f"{len(PROMISES)} promises to attack, {_AT_ONCE} at once", flush=True)
         attacks = [pool.submit(attack, project, i) for i in range(len(PROMISES))]
         for done in as_completed(attacks):
             result = done.result()

@@ -124,7 +124,10 @@ def _kill_group(dvc):
 
 
 def _kill_child(dvc):
-    for child in psutil.Process(dvc.pid).children(recursive=True):
+    of_dvc = psutil.Process(dvc.pid)
+    while not (children := of_dvc.children(recursive=True)) and dvc.poll() is None:
+        time.sleep(0.01)
+    for child in children:
         child.kill()
 
 
@@ -149,6 +152,10 @@ def _stop_repro(project, rng, n, whom):
             yield not found, f"{name}: {victim}", seen
 
 
+def _hear_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a shell has its background jobs ignore
+
+
 def _stopped(project, name, stop, rng):
     """Have DVC run a stage and stop it before its end; return what it showed."""
     latest = _LONGEST
@@ -165,6 +172,7 @@ def _stopped(project, name, stop, rng):
                 stdout=shown,
                 stderr=shown,
                 start_new_session=True,
+                preexec_fn=_hear_interrupts,
             )
             time.sleep(rng.uniform(_SHORTEST, latest))
             with suppress(ProcessLookupError, psutil.NoSuchProcess):

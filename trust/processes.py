@@ -108,6 +108,8 @@ def run(project, *commands: list[str], **settings) -> Done:
 def _run(folder, environment, commands, outputs, file_size):
     for number, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY), number)
+    # A shell has its background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
