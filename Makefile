@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier demo-own-images study readme dag lock clean
+.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,9 @@ test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, wh
 	  || python -m playwright install --with-deps chromium
 	python -m pytest -m browser
 
-test-network: $(INSTALLED) ## Run the tests on the real data sets.
+test-network: $(INSTALLED) ## Run the tests on the real data sets, and on an SSH server, which is installed if it is missing.
+	@command -v /usr/sbin/sshd >/dev/null \
+	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server; }
 	python -m pytest -m network
 
 lint: $(INSTALLED) ## Check style and formatting.
@@ -66,6 +68,9 @@ ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 
 frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it goes on where it was stopped).
 	dvc repro frontier/dvc.yaml
+
+trust: prepare ## Attack every promise; write docs/trust.md (about half an hour).
+	python -m trust
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
 	python -m benchmarks.own_images
