@@ -22,6 +22,7 @@ from trust.projects import (
     make_repro,
     module,
     private_copy,
+    results,
     temporary_files,
 )
 from trust.promises import Promise
@@ -132,7 +133,7 @@ def _kill_child(dvc):
 
 
 def _stop_repro(project, rng, n, whom):
-    undisturbed, mine = project.hashes("dvc.lock", "metrics"), belongings(project)
+    undisturbed, mine = results(project), belongings(project)
     stages = list(lock(project))
     for i in range(n):
         with private_copy(project) as copy:
@@ -146,7 +147,7 @@ def _stop_repro(project, rng, n, whom):
             again = make_repro(copy)
             if again.returncode:
                 found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
-            elif copy.hashes("dvc.lock", "metrics") != undisturbed:
+            elif results(copy) != undisturbed:
                 found.append("another dvc.lock")
             seen = "; ".join(found) or "then the same dvc.lock"
             yield not found, f"{name}: {victim}", seen
