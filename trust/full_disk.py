@@ -13,6 +13,7 @@ from trust.projects import (
     LABELS,
     RESULTS,
     belongings,
+    cause_of,
     files,
     lock,
     make_repro,
@@ -120,7 +121,7 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
             disk.empty()
             again = make_repro(copy)
             if again.returncode:
-                found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
+                found.append(f"then: {cause_of(again.stderr)}")
             elif results(copy) != undisturbed:
                 found.append("then another dvc.lock")
             seen = "; ".join(found) or stopped.stderr.strip().splitlines()[-1]

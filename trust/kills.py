@@ -17,6 +17,7 @@ from trust.processes import Running, run
 from trust.projects import (
     RESULTS,
     belongings,
+    cause_of,
     files,
     lock,
     make_repro,
@@ -146,7 +147,7 @@ def _stop_repro(project, rng, n, whom):
                 found.append("photos or labels differ")
             again = make_repro(copy)
             if again.returncode:
-                found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
+                found.append(f"then: {cause_of(again.stderr)}")
             elif results(copy) != undisturbed:
                 found.append("another dvc.lock")
             seen = "; ".join(found) or "then the same dvc.lock"

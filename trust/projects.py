@@ -212,3 +212,9 @@ def make_repro(project: Project) -> subprocess.CompletedProcess:
         text=True,
         check=False,
     )
+
+
+def cause_of(error: str) -> str:
+    """Return the line of an output that says what went wrong, where make adds its own."""
+    lines = error.strip().splitlines() or [""]
+    return next((line for line in lines if line.lower().startswith("error: ")), lines[-1])
