@@ -13,10 +13,12 @@ from trust.projects import (
     LABELS,
     RESULTS,
     belongings,
+    cause_of,
     files,
     lock,
     make_repro,
     module,
+    results,
     temporary_files,
 )
 from trust.promises import Promise
@@ -92,7 +94,7 @@ def fill_disk_under_stage(project: Project, rng: Random, n: int) -> Iterator[tup
 
 def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     """Run `dvc repro` of all stages on a disk that becomes full, and `make repro` with space."""
-    undisturbed, mine = project.hashes("dvc.lock", "metrics"), belongings(project)
+    undisturbed, mine = results(project), belongings(project)
     for _ in range(n):
         with _on_small_disk(project) as (copy, disk):
             for stage in lock(copy).values():
@@ -119,8 +121,8 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
             disk.empty()
             again = make_repro(copy)
             if again.returncode:
-                found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
-            elif copy.hashes("dvc.lock", "metrics") != undisturbed:
+                found.append(f"then: {cause_of(again.stderr)}")
+            elif results(copy) != undisturbed:
                 found.append("then another dvc.lock")
             seen = "; ".join(found) or stopped.stderr.strip().splitlines()[-1]
             yield not found, f"{free // 1024} KiB free", seen

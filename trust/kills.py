@@ -17,11 +17,13 @@ from trust.processes import Running, run
 from trust.projects import (
     RESULTS,
     belongings,
+    cause_of,
     files,
     lock,
     make_repro,
     module,
     private_copy,
+    results,
     temporary_files,
 )
 from trust.promises import Promise
@@ -132,7 +134,7 @@ def _kill_child(dvc):
 
 
 def _stop_repro(project, rng, n, whom):
-    undisturbed, mine = project.hashes("dvc.lock", "metrics"), belongings(project)
+    undisturbed, mine = results(project), belongings(project)
     stages = list(lock(project))
     for i in range(n):
         with private_copy(project) as copy:
@@ -145,8 +147,8 @@ def _stop_repro(project, rng, n, whom):
                 found.append("photos or labels differ")
             again = make_repro(copy)
             if again.returncode:
-                found.append(f"then: {again.stderr.strip().splitlines()[-1]}")
-            elif copy.hashes("dvc.lock", "metrics") != undisturbed:
+                found.append(f"then: {cause_of(again.stderr)}")
+            elif results(copy) != undisturbed:
                 found.append("another dvc.lock")
             seen = "; ".join(found) or "then the same dvc.lock"
             yield not found, f"{name}: {victim}", seen

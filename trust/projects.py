@@ -154,6 +154,11 @@ def lock(project: Project) -> dict[str, dict]:
     return YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
 
 
+def results(project: Project) -> tuple[dict, dict]:
+    """Return what dvc.lock says, whatever the order of its stages, and the metrics' hashes."""
+    return lock(project), project.hashes("metrics")
+
+
 def files(project: Project, stage: dict, of: str) -> list[str]:
     """Return the files among the `deps` or `outs` of a stage that the pipeline has made."""
     paths = [entry["path"] for entry in stage.get(of, []) if entry["path"].startswith(RESULTS)]
@@ -207,3 +212,9 @@ def make_repro(project: Project) -> subprocess.CompletedProcess:
         text=True,
         check=False,
     )
+
+
+def cause_of(error: str) -> str:
+    """Return the line of an output that says what went wrong, where make adds its own."""
+    lines = error.strip().splitlines() or [""]
+    return next((line for line in lines if line.lower().startswith("error: ")), lines[-1])
