@@ -1,0 +1,107 @@
+"""Every command block of README's section on own images, run as written, one after the other."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+from sklearn.datasets import load_sample_images
+
+CHECKOUT = Path(__file__).parents[1]
+N_PHOTOS = 120
+
+
+def blocks():
+    """Return the indented blocks of the section."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Your own images\n")[1].split("\n## ")[0]
+    found = re.findall(r"(?:^ {4}.*\n(?:\n(?= {4}))?)+", section, re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
+def photo(i, rng):
+    """Cut a piece of one of two photographs, by turns."""
+    image = load_sample_images().images[i % 2]
+    top, left = (int(rng.integers(size - 80)) for size in image.shape[:2])
+    return Image.fromarray(image[top : top + 80, left : left + int(rng.integers(40, 80))])
+
+
+@pytest.fixture
+def user(unreproduced, tmp_path):
+    """Return a checkout with photographs in it and packages installed, as a user has it."""
+    project = unreproduced.copy(tmp_path / "project")
+    (project.folder / ".venv").symlink_to(sys.prefix)
+    os.utime(project.folder / "requirements/cpu.txt", (0, 0))  # or make would install again
+    rng = np.random.default_rng(0)
+    for i in range(N_PHOTOS):
+        path = project.folder / f"data/images/photos/{['cat', 'dog'][i % 2]}s/{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photo(i, rng).save(path)
+    (project.folder / "new_photos").mkdir()
+    for i, name in enumerate(("new_photos/0.jpg", "new_photos/1.jpg", "another.jpg")):
+        photo(i, rng).save(project.folder / name)
+    own_code = {"PYTHONPATH": str(project.folder), "BROWSER": "true"}
+    return replace(project, environment=project.environment | own_code)
+
+
+def label_on_the_page(project, command):
+    """Run a command that serves the page, and answer all it asks; return what it said last."""
+    process = subprocess.Popen(
+        command, shell=True, cwd=project.folder, env=project.environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    said = ""
+    while "Label at " not in said:
+        assert (line := process.stdout.readline()), said  # else it ended
+        said += line
+    page, token = said.split()[-1].split("?token=")
+
+    def call(path, body=None):
+        data = body and json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{page}{path}?token={token}", data, headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    state = call("state")
+    while asked := state["question"]:
+        body = {"position": asked["position"], "label": asked["name"][:3], "seen": asked["seen"]}
+        state = call("answer", body | {"tab": "a"})
+    os.killpg(process.pid, signal.SIGINT)
+    return process.communicate(timeout=60)[0]
+
+
+def test_every_block_runs_as_written(user):
+    outputs = {}
+    for block in blocks():
+        if block.startswith("dataset:"):
+            yaml = YAML()
+            params = yaml.load(user.folder / "params.yaml")
+            for section, settings in yaml.load(block).items():
+                params[section].update(settings)
+            yaml.dump(params, user.folder / "params.yaml")
+        elif block.strip() == "make label":
+            outputs[block] = label_on_the_page(user, block)
+            assert "Traceback" not in outputs[block]
+        else:
+            outputs[block] = user.run("bash", "-ec", block).stdout
+    assert len(outputs) == 5
+    assert user.run("git", "status", "--porcelain").stdout.split() == [
+        "??", "another.jpg", "??", "new_photos/",
+    ]  # fmt: skip
+    *_, predicted = outputs.values()
+    lines = [line.split() for line in predicted.splitlines()]
+    for name, label in (("new_photos/0.jpg", "cat"), ("new_photos/1.jpg", "dog")):
+        assert sum(line[:2] == [name, label] for line in lines) == 2  # by folder, and by list
+    assert any(line[0] == "another.jpg" for line in lines)
+    assert user.repro() == []
