@@ -26,15 +26,16 @@ SMALL = {
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, vouch):
     """Return a function that runs a stage on images with other settings."""
     monkeypatch.chdir(tmp_path)
 
     def run_stage(images, stage=embed, **settings):
         for name, rows in (("train", images), ("test", images[:2])):
             save_array(f"data/normalized/{name}_images.npy", rows)
-        shutil.copy(CHECKOUT / "params.yaml", tmp_path)
+        shutil.copy(CHECKOUT / "tests/params.yaml", tmp_path)
         set_params(tmp_path / "params.yaml", SMALL | settings)
+        vouch()
         stage.main(read_params())
 
     return run_stage

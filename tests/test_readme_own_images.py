@@ -62,7 +62,8 @@ def label_on_the_page(project, command):
     )  # fmt: skip
     said = ""
     while "Label at " not in said:
-        assert (line := process.stdout.readline()), said  # else it ended
+        line = process.stdout.readline()
+        assert line, said  # else it ended
         said += line
     page, token = said.split()[-1].split("?token=")
 

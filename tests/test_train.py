@@ -21,7 +21,7 @@ NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn")
 
 
 @pytest.fixture
-def fit(tmp_path, monkeypatch):
+def fit(tmp_path, monkeypatch, vouch):
     """Return a function that trains on 40 images of 8 x 8 pixels with other settings."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -30,9 +30,10 @@ def fit(tmp_path, monkeypatch):
     save_array("data/normalized/train_images.npy", images)
     save_array("data/embedded/train_features.npy", images.reshape(40, -1)[:, ::3])
     save_array(LABELS, labels)
+    vouch()
 
     def run(**settings):
-        shutil.copy(CHECKOUT / "params.yaml", tmp_path)
+        shutil.copy(CHECKOUT / "tests/params.yaml", tmp_path)
         set_params(tmp_path / "params.yaml", settings)
         train.main(read_params(), "propagated", LABELS)
 

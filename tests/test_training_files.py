@@ -52,7 +52,7 @@ def read_table(path):
 @given(st.lists(names, unique=True, max_size=6))
 @example([b"a\rb.png", b"b.png", b"c", b"d.png"])
 @example([b'"a",b.png', b" #c.png ", b"NA", b" NA .png", b"null.png", b'"'])
-def test_each_row_keeps_the_content_of_its_own_file(names):
+def test_each_row_keeps_the_content_of_its_own_file(vouch, names):
     names = [b"0.png", *(name for name in names if name != b"0.png")]
     with tempfile.TemporaryDirectory() as place, chdir(place):
         Path("images").mkdir()
@@ -61,6 +61,7 @@ def test_each_row_keeps_the_content_of_its_own_file(names):
         dataset = {"name": "folder", "test_labels": None} | settings
         download.main(SimpleNamespace(dataset=dataset))
         images = np.load("data/raw/train_images.npy")
+        vouch()
         rows = read_training_files(len(images))
         for row, image in zip(rows, images, strict=True):
             content = Path("images", row["image"]).read_bytes()
@@ -91,17 +92,21 @@ def test_each_row_keeps_the_content_of_its_own_file(names):
         ("", 1),
     ],
 )
-def test_a_table_that_does_not_fit_the_images_is_refused(content, n_images, tmp_path, monkeypatch):
+def test_a_table_that_does_not_fit_the_images_is_refused(
+    content, n_images, tmp_path, monkeypatch, vouch
+):
     monkeypatch.chdir(tmp_path)
     Path("data/raw").mkdir(parents=True)
     Path(TRAINING_FILES).write_bytes(content.encode())
+    vouch()
     with pytest.raises(TrainingFilesError, match="`dvc repro download` writes it again"):
         read_training_files(n_images)
 
 
-def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch):
+def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch, vouch):
     monkeypatch.chdir(tmp_path)
     save_training_files(["a, b.png", "c.png"], ["1", "2"])
+    vouch()
     assert read_training_files(2) == [
         {"image": "a, b.png", "sha256": "1"},
         {"image": "c.png", "sha256": "2"},
