@@ -228,7 +228,7 @@ def test_every_setting_is_explained(committed):
 def test_integers(read, key, data):
     least, greatest = INTEGERS[key]
     value = data.draw(st.integers(least, greatest) | st.sampled_from([least, greatest]), "allowed")
-    others = {} if key == "embed.patches.n_leading_components" else FEW_COMPONENTS
+    others = {} if key == "embed.patches.n_leading_components" else dict(FEW_COMPONENTS)
     others |= {"embed.patches.pooling_grid": 1} if key == "embed.patches.patch_size" else {}
     assert setting(read(changed(**others | {key: value})), key) == value
     outside = st.integers(max_value=least - 1) | st.integers(min_value=greatest + 1)
