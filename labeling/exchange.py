@@ -22,7 +22,8 @@ from stages.answers import (
     now,
     save_answers,
 )
-from stages.image_files import read_label_table
+from stages.image_files import MAX_FILE_BYTES, read_label_table
+from stages.regular_files import read_regular_file
 
 WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
 """Choice in Label Studio -> what labels.csv has for it."""
@@ -79,7 +80,7 @@ def read_labels(path: str) -> list[dict[str, str]]:
     if Path(path).suffix != ".json":
         return read_label_table(path)
     try:
-        tasks = json.loads(Path(path).read_text(encoding="utf-8"))
+        tasks = json.loads(read_regular_file(path, MAX_FILE_BYTES))
         return [line for task in tasks for line in _read_task(task)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise AnswersError(

@@ -35,7 +35,7 @@ UNKNOWN = -1
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BLOCK_FILES = 32
-_MAX_FILE_BYTES = 2**28
+MAX_FILE_BYTES = 2**28
 _MAX_PIXELS = 2**26
 _MAX_STORED_PIXELS = 2**28
 """Of a JPEG, before it is decoded smaller; some keep all of them in memory until then."""
@@ -235,7 +235,7 @@ def _read_image(path, size) -> Iterator[tuple[Image.Image, str]]:
             with open_regular_file(path) as file:
                 if size_of(file) > _LARGE:
                     stack.enter_context(_large_image)
-                content = read_whole(file, _MAX_FILE_BYTES)
+                content = read_whole(file, MAX_FILE_BYTES)
         except OSError as error:
             raise ValueError(f"cannot be read: {error.strerror}") from error
         if not content:
@@ -393,7 +393,7 @@ def read_label_table(path: str | Path) -> list[dict[str, str]]:
         If the file is not such a CSV.
     """
     try:
-        content = read_regular_file(path, _MAX_FILE_BYTES).decode("utf-8-sig")
+        content = read_regular_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(content, newline=""))
         found = reader.fieldnames or []
         if any(found.count(column) != 1 for column in ("image", "label")):

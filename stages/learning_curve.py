@@ -1,9 +1,30 @@
 """Learning curves, logged by DVCLive."""
 
 import numpy as np
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from dvclive import Live
 
 from fewlabel.errors import FewlabelError
+
+
+@contextmanager
+def learning_curve(folder: str) -> Iterator[Live]:
+    """Log to FOLDER/learning_curve, which is there if all that is done meanwhile succeeds."""
+    curve = Path(folder, "learning_curve")
+    # Git ignores this name, and what a killed process left there makes way.
+    unfinished = curve.with_name(".0.learning_curve")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with Live(str(unfinished), dvcyaml=False, save_dvc_exp=False) as live:
+            yield live
+        shutil.rmtree(curve, ignore_errors=True)
+        unfinished.replace(curve)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def fit_with_learning_curve(classifier, X, y, live: Live) -> None:

@@ -18,10 +18,12 @@ from fewlabel.errors import FewlabelError, one_line
 from fewlabel.normalization import transform_images
 from stages.artifacts import locked_hashes, unpickle, verified
 from stages.classifier_files import classifier_input, load_classifier
+from stages.regular_files import FileRefusedError, read_regular_file
 
 PARTS = ("normalization", "embedding")
 LOCK = Path(__file__).resolve().parents[1] / "dvc.lock"
 MODEL = "models/classifier.zip"
+_MAX_BYTES = 2**32
 
 
 class ModelFileError(FewlabelError):
@@ -113,9 +115,9 @@ class PortableClassifier:
 
 def _trusted_content(path: str) -> bytes:
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
+        content = read_regular_file(path, _MAX_BYTES)
+    except (OSError, FileRefusedError) as error:
+        raise ModelFileError(f"{path} cannot be read: {one_line(error)}") from error
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     expected = locked_hashes(LOCK).get(MODEL, "of no file")
     if digest != expected:
