@@ -166,28 +166,21 @@ def save_answers(
                 if answer:
                     of_image[image] = [answer]
                 noted.append(answer or seen[0]._replace(label="", labeled_at=now()))
-            _note(noted, Path(path).with_name(JOURNAL))
-            _write_answers(Answers(of_image), path)
+            journal = Path(path).with_name(JOURNAL)
+            # Whole, as a line that a full disk cut off would break all that follow.
+            _write_lines([*_read_lines(journal), *noted], journal)
+            # In an order that does not depend on who labeled when, git can compare lines.
+            _write_lines(sorted(Answers(of_image), key=lambda a: (a.image, age(a))), path)
     except OSError as error:
         raise AnswersError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _note(answers, path):
-    is_new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([Answer._fields, *answers] if is_new else answers)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_answers(answers, path):
+def _write_lines(lines, path):
     def write_all(temporary):
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(Answer._fields)
-            # In an order that does not depend on who labeled when, git can compare lines.
-            writer.writerows(sorted(answers, key=lambda a: (a.image, age(a))))
+            writer.writerows(lines)
             file.flush()
             os.fsync(file.fileno())
 

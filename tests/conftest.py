@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,10 +130,8 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory) -> dict[str, str]:
-    """Environment in which git and DVC know nothing of this machine's user."""
-    home = tmp_path_factory.mktemp("home")
+def private_environment(home: Path) -> dict[str, str]:
+    """Return an environment in which git and DVC know nothing of this machine's user."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -155,12 +154,17 @@ def environment(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Return the same, but the `python` of the stages is forked from a process that is warm."""
+def environment(tmp_path_factory) -> dict[str, str]:
+    """Return an environment for git and DVC."""
+    return private_environment(tmp_path_factory.mktemp("home"))
+
+
+@contextmanager
+def warmed(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the same, but the `python` of the stages is forked from a process that is warm."""
     if sys.platform != "linux":  # elsewhere, libraries do not bear a fork
         yield environment
         return
-    folder = tmp_path_factory.mktemp("bin")
     server = [sys.executable, str(CHECKOUT / "tests" / "warm_python.py"), str(folder / "socket")]
     client = shlex.join([server[0], "-IS", *server[1:]])
     (folder / "python").write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
@@ -172,6 +176,13 @@ def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
     yield environment | {"PATH": os.pathsep.join([str(folder), environment["PATH"]])}
     process.terminate()
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
+    """Return the environment of `warmed`."""
+    with warmed(environment, tmp_path_factory.mktemp("bin")) as warm:
+        yield warm
 
 
 @pytest.fixture(scope="session")

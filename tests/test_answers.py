@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import subprocess
 import time
@@ -13,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewlabel.errors import FewlabelError
 from labeling.contradictions import settle_labels
 from labeling.exchange import import_labels
 from labeling.person import clean_name, current_person
 from labeling.session import LabelingSession
 from stages.answers import (
     ANSWERS_FILE,
+    JOURNAL,
     NO_CLASS,
     NOT_SURE,
     Answer,
@@ -91,6 +94,22 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(AnswersError, match=r"labels\.csv cannot be written: "):
         save_answers([([], answer(0))], QUESTIONS, tmp_path / "file" / "labels.csv")
+
+
+def test_an_answer_that_finds_no_space_breaks_no_journal(tmp_path):
+    path = tmp_path / "labels.csv"
+    save_answers([([], answer(0))], QUESTIONS, path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (path.with_name(JOURNAL).stat().st_size + 20, limits[1])
+    )
+    with pytest.raises(FewlabelError, match=r"\.csv cannot be written: "):
+        save_answers([([], answer(1))], QUESTIONS, path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    save_answers([([], answer(2))], QUESTIONS, path)
+    path.unlink()
+    restored = [new.image for _, new in QUESTIONS.lost_answers(path)]
+    assert restored == [QUESTIONS.names[0], QUESTIONS.names[2]]
 
 
 def save_some(path, numbers, acknowledged=os.devnull):

@@ -6,7 +6,7 @@ import pytest
 
 from stages.artifacts import load_json
 from trust.attacks import PROMISES
-from trust.projects import environment, photo_project
+from trust.projects import photo_project
 from trust.promises import Promise
 from trust.report import DOCUMENT, RESULTS, document, is_kept, summary
 
@@ -14,7 +14,7 @@ from trust.report import DOCUMENT, RESULTS, document, is_kept, summary
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
-    return photo_project(folder / "project", environment(folder / "home"))
+    return photo_project(folder / "project", folder / "home")
 
 
 @pytest.mark.parametrize(

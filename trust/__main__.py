@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from trust.attacks import PROMISES, attack
-from trust.projects import environment, photo_project
+from trust.projects import photo_project
 from trust.report import is_kept, save
 
 _AT_ONCE = 2
@@ -20,7 +20,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(_AT_ONCE, mp_context=spawning) as pool,
     ):
-        project = photo_project(Path(folder) / "project", environment(Path(folder) / "home"))
+        project = photo_project(Path(folder) / "project", Path(folder) / "home")
         print(f"{len(PROMISES)} promises to attack, {_AT_ONCE} at once", flush=True)
         attacks = [pool.submit(attack, project, i) for i in range(len(PROMISES))]
         for done in as_completed(attacks):

@@ -44,7 +44,6 @@ def set_anything(project: Project, rng: Random, n: int) -> Iterator[tuple]:
         right = params.read_text(encoding="utf-8")
         leaves = dict(_leaves(YAML(typ="safe").load(right)))
         commands = [module(stage["cmd"]) for stage in _in_order(lock(copy))]
-        (copy.folder / "dvc.lock").unlink()  # for the first run, nothing is known
         for _ in range(n):
             for folder in {"data", "models", "metrics"}:
                 for path in (copy.folder / folder).iterdir():

@@ -18,6 +18,7 @@ from trust.projects import (
     lock,
     make_repro,
     module,
+    read_answers,
     results,
     temporary_files,
 )
@@ -129,14 +130,15 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
 
 
 def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tuple]:
-    """Import labels with no space for the new labels.csv; the old one stays whole."""
+    """Import labels with no space for the new labels.csv; restore with space what it lacked."""
     with _on_small_disk(project) as (project, disk):
         labels = project.folder / LABELS
         old = labels.read_bytes()
         lines = old.splitlines(keepends=True)
-        rows = [line.split(b",") for line in lines[1:]]
-        table = b"".join([b"image,label\n", *(row[0] + b"," + row[2] + b"\n" for row in rows)])
-        (project.folder / "mine.csv").write_bytes(table)
+        expected = _label_of(labels)
+        rows = [("image", "label"), *expected.items()]
+        table = "".join(f"{image},{label}\n" for image, label in rows)
+        (project.folder / "mine.csv").write_text(table, encoding="utf-8")
         for _ in range(n):
             kept = b"".join(lines[: rng.randrange(1, len(lines) - 1)])
             labels.write_bytes(kept)
@@ -148,7 +150,14 @@ def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tu
                 found.append("labels.csv differs")
             found += [f"{name} stays" for name in temporary_files(project)]
             disk.empty()
+            again = run(project, ["cli", "restore-labels"])
+            if again.code or _label_of(labels) != expected:
+                found.append(f"then restore-labels does not bring all: {again.last_line}")
             yield not found, f"{len(kept)} bytes of labels", "; ".join(found) or done.last_line
+
+
+def _label_of(labels):
+    return {image: answer.label for image, answer in read_answers(labels).items()}
 
 
 def _wrong(project, before, mine, done):
@@ -185,7 +194,8 @@ PROMISES = [
     ),
     Promise(
         _FAMILY,
-        "Labels that find no space are refused in one sentence; the old labels.csv stays whole.",
+        "Labels that find no space are refused in one sentence; the old labels.csv stays whole, "
+        "and `fewlabel restore-labels` works.",
         fill_disk_under_labels,
         20,
         3,

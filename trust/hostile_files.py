@@ -8,6 +8,7 @@ import marshal
 import os
 import re
 import struct
+import tempfile
 import time
 import warnings
 import zipfile
@@ -33,20 +34,21 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def mutate_images(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     """Change, cut or repeat bytes of valid images; each is decoded or called no image."""
     photos = sorted((project.folder / PHOTOS).rglob("*.*g"))
-    for _ in range(n):
-        photo = rng.choice(photos)
-        content = _mutated(photo.read_bytes(), rng)
-        start = time.perf_counter()
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                image = fit_image(io.BytesIO(content), (16, 16, 3))
-            is_right, seen = (image.shape, image.dtype) == ((16, 16, 3), np.uint8), "decoded"
-        except ValueError as error:
-            is_right, seen = len(str(error).splitlines()) == 1, f"no whole image: {error}"
-        except BaseException as error:
-            is_right, seen = False, repr(error)
-        is_right &= time.perf_counter() - start < _SLOW
-        yield is_right, photo.suffix, re.sub(r"\d+|<.*>|b'.*'", "N", seen)
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(n):
+            photo = rng.choice(photos)
+            Path(file.name).write_bytes(_mutated(photo.read_bytes(), rng))
+            start = time.perf_counter()
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    image = fit_image(file.name, (16, 16, 3))
+                is_right, seen = (image.shape, image.dtype) == ((16, 16, 3), np.uint8), "decoded"
+            except ValueError as error:
+                is_right, seen = len(str(error).splitlines()) == 1, str(error)
+            except BaseException as error:
+                is_right, seen = False, repr(error)
+            is_right &= time.perf_counter() - start < _SLOW
+            yield is_right, photo.suffix, re.sub(r"\d+|<.*>|b'.*'", "N", seen)
 
 
 def _mutated(content, rng):

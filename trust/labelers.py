@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from stages.answers import read_answers, save_answers
+from stages.answers import JOURNAL
 from tests.conftest import Project
 from trust.processes import Running
-from trust.projects import answer
+from trust.projects import add_answers, answer, read_answers
 from trust.promises import Promise
 
 _LABELERS = 4
@@ -22,6 +22,7 @@ def kill_labelers(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     for _ in range(n):
         with tempfile.TemporaryDirectory() as folder:
             path, acknowledged = Path(folder, "labels/labels.csv"), Path(folder, "acknowledged")
+            journal = path.with_name(JOURNAL)
             commands = [
                 ["trust.one_labeler", str(path), f"labeler {i}", str(acknowledged)]
                 for i in range(_LABELERS)
@@ -34,9 +35,9 @@ def kill_labelers(project: Project, rng: Random, n: int) -> Iterator[tuple]:
                 labeler.send(signal.SIGKILL)
             errors = [done.last_line for labeler in labelers if (done := labeler.wait()).error]
             images = acknowledged.read_text(encoding="utf-8").splitlines()
-            lost = set(images) - set(read_answers(path))
+            lost = set(images) - (read_answers(path).keys() & read_answers(journal).keys())
             # Who is killed holds no lock, and leaves nothing behind the next one's back.
-            save_answers([(None, answer("next.png", "0" * 64, "cat"))], path)
+            add_answers([answer("next.png", "0" * 64, "cat")], path)
             temporary = [other for other in path.parent.iterdir() if other.name[1].isdigit()]
             found = errors + ([f"{len(lost)} answers are lost"] if lost else [])
             found += ["a temporary file stays after the next answer"] if temporary else []
@@ -47,7 +48,7 @@ def kill_labelers(project: Project, rng: Random, n: int) -> Iterator[tuple]:
 PROMISES = [
     Promise(
         "People who label at once",
-        "An answer that was acknowledged is in labels.csv, whoever is killed.",
+        "An answer that was acknowledged is in labels.csv and in its journal, whoever is killed.",
         kill_labelers,
         40,
         4,

@@ -2,13 +2,10 @@
 
 import csv
 import hashlib
-import os
 import random
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from dvc.repo import Repo
-from networkx import topological_sort
 from PIL import Image
 from ruamel.yaml import YAML
 from sklearn.datasets import load_sample_image
 
-from benchmarks.workspace import ROOT
-from stages.answers import Answer, now, save_answers
-from tests.conftest import LEFT_OUT, Project
-from trust.processes import run
+from stages.answers import Answer, Questions, now, save_answers
+from tests.conftest import Project, copy_checkout, private_environment, warmed
 
 PHOTOS = "data/images/photos"
 LABELS = "data/labels/labels.csv"
@@ -38,33 +31,12 @@ SETTINGS = {
     "dataset.test_labels": "test.csv",
     "label.source": "human",
     "label_budget": 12,
-    "embed.patches.patch_size": 5,
-    "embed.patches.n_centroids": 16,
-    "embed.patches.n_sampled_patches": 2000,
-    "embed.patches.pooling_grid": 2,
-    "embed.patches.n_components": 16,
-    "graph.n_neighbors": 5,
-    "train.model": "logistic_regression",
-    "train.logistic_regression.features": "embedding",
 }
+NO_QUESTIONS = Questions([], [], [], np.zeros(0, int), np.zeros(0, int))
+"""Answers of any image can be saved without questions about it."""
+
 _N_PHOTOS = 100
 _TEST_EVERY = 5
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return an environment in which git and DVC know nothing of this machine's user."""
-    foreign = ("DVC", "FEWLABEL_", "GIT_", "XDG_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
-    people = {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}
-    people |= {f"GIT_{role}_EMAIL": "test@example.org" for role in ("AUTHOR", "COMMITTER")}
-    folders = {f"DVC_{name}_DIR": str(home / name) for name in ("GLOBAL_CONFIG", "SYSTEM_CONFIG")}
-    return kept | people | folders | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "HOME": str(home),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(home / "site"),
-    }  # fmt: skip
 
 
 def write_photos(folder: Path, seed: int, n: int = _N_PHOTOS) -> list[str]:
@@ -84,19 +56,18 @@ def write_photos(folder: Path, seed: int, n: int = _N_PHOTOS) -> list[str]:
     return names
 
 
-def photo_project(folder: Path, of_machine: dict[str, str]) -> Project:
+def photo_project(folder: Path, home: Path) -> Project:
     """Make and commit a repository with photos, their labels and what the pipeline makes of them.
 
-    The stages run in forked processes and are then recorded by `dvc commit`, which is much faster
-    than `dvc repro`.
+    Parameters
+    ----------
+    folder
+        Where it goes.
+    home
+        Of the person whose it is; also what makes its stages start faster goes there.
     """
-    project = Project(folder, of_machine)
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in listed.stdout.split("\0")[:-1]:
-        if name.split("/")[0] not in LEFT_OUT and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    project = Project(folder, private_environment(home))
+    copy_checkout(folder)
     project.set(SETTINGS)
     names = write_photos(folder / PHOTOS, seed=0)
     to_train_on = write_test_labels(project, names)
@@ -104,12 +75,8 @@ def photo_project(folder: Path, of_machine: dict[str, str]) -> Project:
     project.dvc("add", "--quiet", PHOTOS)
     label(project, to_train_on)
     project.commit("Add photos and labels")
-    with Repo(str(folder)) as repo:  # its graph leads from a stage to what it needs
-        in_order = reversed(list(topological_sort(repo.index.graph)))
-        commands = [module(stage.cmd) for stage in in_order if stage.cmd]
-    done = run(project, *commands)
-    assert done.code == 0, done.error
-    project.dvc("commit", "--force", "--quiet")
+    with warmed(project.environment, home) as warm:
+        replace(project, environment=warm).repro()
     project.commit("Run the pipeline")
     return project
 
@@ -135,13 +102,22 @@ def label(project: Project, names: set[str]) -> None:
         answer(name, hashlib.sha256((photos / name).read_bytes()).hexdigest(), scene_of(name))
         for name in sorted(names)
     ]
-    save_answers([(None, answer) for answer in answers], project.folder / LABELS)
+    add_answers(answers, project.folder / LABELS)
 
 
 def answer(image: str, sha256: str, label: str) -> Answer:
     """Return an answer of somebody, given now."""
-    values = {"image": image, "sha256": sha256, "label": label, "labeled_at": now()}
-    return Answer(*(values.get(field, "somebody") for field in Answer._fields))
+    return Answer(image, sha256, label, now(), "somebody")
+
+
+def add_answers(answers: list[Answer], path: Path) -> None:
+    """Save answers to images that have none."""
+    save_answers([([], answer) for answer in answers], NO_QUESTIONS, path)
+
+
+def read_answers(path: Path) -> dict[str, Answer]:
+    """Return image -> its answer."""
+    return NO_QUESTIONS.locate_answers(path).given
 
 
 def module(command: str) -> list[str]:
@@ -173,9 +149,8 @@ def belongings(project: Project) -> dict[str, str]:
 
 
 def temporary_files(project: Project) -> list[str]:
-    """Return the files that `stages.artifacts.write` has not renamed yet."""
-    names = project.hashes(*RESULTS)
-    return [name for name in names if re.match(r"\.\d+\.", name.rpartition("/")[2])]
+    """Return the files, or files of folders, that have not got their name yet."""
+    return [name for name in project.hashes(*RESULTS) if re.search(r"(^|/)\.\d+\.", name)]
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -190,7 +165,7 @@ def clone(project: Project, folder: Path) -> Project:
     """Clone a project as a colleague does, with another cache and another record of hashes."""
     project.run("git", "clone", "--quiet", ".", str(folder))
     home = folder.with_name(f"{folder.name} home")
-    return replace(project, folder=folder, environment=environment(home))
+    return replace(project, folder=folder, environment=private_environment(home))
 
 
 @contextmanager

@@ -28,7 +28,13 @@ _END = """## What is not promised
   makes two files can give them one hash.
 - Pillow and Keras are trusted to read damaged files without a flaw in their use of memory.
 - `dvc gc --workspace --cloud` without `--all-commits` deletes what other commits have, as it says.
-- `git checkout --force` throws away labels that were not committed.
+- `git checkout --force` replaces labels that were not committed; `fewlabel restore-labels` brings
+  them back from `data/labels/.given.csv`.
+- `git clean -x` deletes that file, and all else that git ignores: photos, models and DVC's cache.
+- Nothing verifies the records that `dvc pull --run-cache` brings. Use it only with a remote that
+  only your team can write to.
+- `dvc repro` waits forever if a pipe lies in the folder of images: DVC hashes the folder before a
+  stage runs.
 - A kill is not a power failure, after which a disk may lack what it had confirmed.
 - Ctrl-C while Python itself starts shows Python's traceback. DVC shows its own messages.
 - Folders and SSH servers were tried; DVC's other remotes were not. All was tried on Linux only.

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from stages.answers import now, read_answers, save_answers
+from stages.answers import now, save_answers
 from tests.conftest import Project
 from trust.projects import (
     LABELS,
+    NO_QUESTIONS,
     PHOTOS,
     RESULTS,
     belongings,
     clone,
     label,
     private_copy,
+    read_answers,
     write_photos,
     write_test_labels,
 )
@@ -42,13 +44,18 @@ def _share(remote, project, n):
             theirs.dvc("pull", "--quiet")
             ran = theirs.repro()
             found = [f"{stage} ran" for stage in ran]
-            if theirs.hashes(*RESULTS) != mine.hashes(*RESULTS):
+            if _shared(theirs) != _shared(mine):
                 found.append("files differ")
             found += theirs.run("git", "status", "--porcelain").stdout.splitlines()
             n_photos = sum(name.endswith(("png", "jpg")) for name in belongings(theirs))
             n_labels = len(read_answers(theirs.folder / LABELS))
             seen = f"{n_photos} photos and {n_labels} labels are there; no stage ran"
             yield not found, "clone", "; ".join(found) or seen
+
+
+def _shared(project):
+    """Return hashes without those of hidden files, which stay with whoever has them."""
+    return {name: x for name, x in project.hashes(*RESULTS).items() if "/." not in name}
 
 
 def use_everyday_commands(project: Project, rng: Random, n: int) -> Iterator[tuple]:
@@ -125,7 +132,8 @@ def _check_out(project, rng):
 
 def _answer_again(project, rng):
     seen = rng.choice(list(read_answers(project.folder / LABELS).values()))
-    save_answers([(seen, seen._replace(labeled_at=now()))], project.folder / LABELS)
+    changes = [([seen], seen._replace(labeled_at=now()))]
+    save_answers(changes, NO_QUESTIONS, project.folder / LABELS)
 
 
 def _run_experiment(project, rng):
@@ -143,6 +151,8 @@ def _apply_experiment(project, rng):
     shown = project.dvc("exp", "list", "--name-only").split()
     if shown:
         project.dvc("exp", "apply", rng.choice(shown))
+        # It puts labels.csv back as it was then.
+        project.run("python", "-m", "cli", "restore-labels")
 
 
 _FAMILY = "Sharing"

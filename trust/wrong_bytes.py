@@ -255,10 +255,9 @@ def _poison(place, rng, n):
             run(place.project, ["cli.verify"])
         has_run = canary.exists()
         canary.unlink(missing_ok=True)
-        is_right = not has_run and bool(refusal or done.code)
-        if not is_right:
-            _read(place.project, stage)
-        seen = "it ran" if has_run else refusal or done.last_line or "it was taken"
+        is_ignored = done.code == 0 and stage == "spread"  # which reads it with another method
+        is_right = not has_run and bool(refusal or done.code or is_ignored)
+        seen = "it ran" if has_run else refusal or done.last_line or "not read"
         yield is_right, f"{name} for {stage}", seen
 
 
