@@ -1,11 +1,11 @@
 """Learning curves, logged by DVCLive."""
 
-import numpy as np
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from dvclive import Live
 
 from fewlabel.errors import FewlabelError
