@@ -24,12 +24,11 @@ $(INSTALLED): $(LOCK)
 
 setup: $(INSTALLED) ## Make .venv with the pinned packages.
 
-# Before DVC is called.
+# Before DVC is called; checks the settings, too.
 prepare: $(INSTALLED)
 	@python -m cli.prepare
 
 repro: prepare ## Run the pipeline; print what each arm is worth.
-	@python -c 'from stages.params import run; run(lambda params: None)'
 	dvc repro
 	@dvc metrics show $(ARMS:%=metrics/%.json)
 	@dvc metrics show metrics/propagation.json
@@ -38,7 +37,7 @@ label: prepare ## Label representatives in a browser; run again, it resumes wher
 	dvc repro dvc.yaml:cluster
 	python -m labeling
 
-verify: prepare ## Hash what lies in the workspace, the cache and the remotes; name what is not what it must be.
+verify: $(INSTALLED) ## Hash what lies in the workspace, the cache and the remotes; name what is not what it must be.
 	@python -m cli.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
@@ -66,25 +65,25 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, 
 ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 	python -m benchmarks.ablation
 
-frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it goes on where it was stopped).
+frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
 	dvc repro frontier/dvc.yaml
 
-trust: prepare ## Attack every promise; write docs/trust.md (about half an hour).
+trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (about half an hour).
 	python -m trust
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
 	python -m benchmarks.own_images
 
-study: prepare ## Repeat every published method beside ours (hours; it goes on where it was stopped).
+study: prepare ## Repeat every published method beside ours (hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml
 
-readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, anew.
+readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, again.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.
 	dvc dag dvc.yaml
 
-lock: ## Resolve pyproject.toml into requirements/*.txt anew (needs uv 0.9 or later).
+lock: ## Resolve pyproject.toml into requirements/*.txt again (needs uv 0.9 or later).
 	for extra in cpu cuda; do \
 	  uv pip compile pyproject.toml --extra $$extra --group dev --upgrade --no-header \
 	    --quiet --output-file requirements/$$extra.txt; \

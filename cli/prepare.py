@@ -1,17 +1,27 @@
-"""What `make` does before it calls DVC: mend what a killed DVC left, and have remotes verified."""
+"""What `make` does before it calls DVC: check what DVC would hang on, and mend what it left."""
 
 import json
+import os
 import time
 from pathlib import Path
 
-from fewlabel.errors import fail_in_one_line
+from fewlabel.errors import FewlabelError
+from stages.params import Params, run
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
 
 
-def main() -> None:
-    """Remove a lock file of DVC that was cut off, and have DVC verify what remotes give."""
+def main(params: Params) -> None:
+    """Remove a lock file of DVC that was cut off, and have DVC verify what remotes give.
+
+    Raises
+    ------
+    FewlabelError
+        If there is a pipe or a device among a user's own images, which DVC would read without end.
+    """
+    if params.dataset.name == "folder":
+        _refuse_endless_files(params.dataset.path)
     if _is_cut_off(RWLOCK):
         time.sleep(1)  # a DVC that runs may be just writing it
         if _is_cut_off(RWLOCK):
@@ -20,6 +30,16 @@ def main() -> None:
     for level, path in CONFIGS.items():
         if path.exists() and "remote" in path.read_text(encoding="utf-8"):
             _verify_remotes(level)
+
+
+def _refuse_endless_files(folder):
+    names = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
+    endless = [str(name) for name in names if name.exists() and not name.is_file()]
+    if endless:
+        raise FewlabelError(
+            f"{endless[0]} is no regular file ({len(endless)} are not in {folder}), and DVC would "
+            "read it without end; delete it"
+        )
 
 
 def _is_cut_off(path):
@@ -49,5 +69,4 @@ def _verify_remotes(level):
 
 
 if __name__ == "__main__":
-    with fail_in_one_line():
-        main()
+    run(main)

@@ -1,5 +1,6 @@
 """`make verify` names what is not what its hash says; `make` mends what a killed DVC left."""
 
+import os
 import sys
 
 import pytest
@@ -91,6 +92,23 @@ def test_a_lock_file_that_was_cut_off_is_removed(project, left):
         prepare(project) == ".dvc/tmp/rwlock was left cut off by a DVC that was killed: removed\n"
     )
     assert project.repro() == []
+    assert prepare(project) == ""
+
+
+def test_what_dvc_would_read_without_end_is_refused(project):
+    folder = project.folder / "data/images/photos"
+    folder.mkdir()
+    os.mkfifo(folder / "a.png")
+    (folder / "b.png").symlink_to("/dev/zero")
+    (folder / "c.png").symlink_to("nowhere")
+    (folder / "d.png").touch()
+    own = {"dataset.path": "data/images/photos", "dataset.class_names": ["cat", "dog"]}
+    project.set(own | {"dataset.name": "folder", "label.source": "human"})
+    message = project.run(sys.executable, "-m", "cli.prepare", fails=True).stderr
+    assert message.count("\n") == 1
+    assert "photos/a.png is no regular file (2 are not in data/images/photos)" in message
+    for name in ("a.png", "b.png"):
+        (folder / name).unlink()
     assert prepare(project) == ""
 
 
