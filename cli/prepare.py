@@ -37,8 +37,8 @@ def _refuse_endless_files(folder):
     endless = [str(name) for name in names if name.exists() and not name.is_file()]
     if endless:
         raise FewlabelError(
-            f"{endless[0]} is no regular file ({len(endless)} are not in {folder}), and DVC would "
-            "read it without end; delete it"
+            f"{endless[0]} is a pipe or a device (one of {len(endless)} in {folder}), and DVC "
+            "would read it without end; delete it"
         )
 
 

@@ -106,7 +106,7 @@ def test_what_dvc_would_read_without_end_is_refused(project):
     project.set(own | {"dataset.name": "folder", "label.source": "human"})
     message = project.run(sys.executable, "-m", "cli.prepare", fails=True).stderr
     assert message.count("\n") == 1
-    assert "photos/a.png is no regular file (2 are not in data/images/photos)" in message
+    assert "photos/a.png is a pipe or a device (one of 2 in data/images/photos)" in message
     for name in ("a.png", "b.png"):
         (folder / name).unlink()
     assert prepare(project) == ""
