@@ -1,9 +1,29 @@
 """Learning curves, logged by DVCLive."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 from dvclive import Live
 
 from fewlabel.errors import FewlabelError
+
+
+@contextmanager
+def new_learning_curve(folder: str) -> Iterator[Live]:
+    """Yield what logs a learning curve; its folder gets its name when all is logged."""
+    # Under a name that git ignores, so that a curve that was cut off is no metric.
+    unfinished = Path(folder).with_name(".0.learning_curve")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with Live(str(unfinished), dvcyaml=False, save_dvc_exp=False) as live:
+            yield live
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def fit_with_learning_curve(classifier, X, y, live: Live) -> None:

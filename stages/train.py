@@ -1,8 +1,5 @@
 """Train a classifier on the labels of one arm: `python -m stages.train ARM LABELS`."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 
 from stages.artifacts import load_array
@@ -27,8 +24,6 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         If the labels are all of one class, or the model's numbers do not stay finite; nothing is
         written then.
     """
-    from dvclive import Live
-
     from fewlabel.classifiers import build_classifier
     from fewlabel.errors import FewlabelError
     from stages.classifier_files import (
@@ -37,7 +32,7 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         save_classifier,
         save_no_classifier,
     )
-    from stages.learning_curve import fit_with_learning_curve
+    from stages.learning_curve import fit_with_learning_curve, new_learning_curve
 
     labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
@@ -57,11 +52,7 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     X = classifier_input(features, images, load_array("data/embedded/train_features.npy"))
     image_shape = None if features == "embedding" else images.shape[1:]
     classifier = build_classifier(model, image_shape, params.seed, **settings)
-    # Under a name that git ignores, so that a curve that was cut off is no metric.
-    curve = Path(f"metrics/{arm}/learning_curve")
-    unfinished = curve.with_name(".0.learning_curve")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    with Live(str(unfinished), dvcyaml=False, save_dvc_exp=False) as live:
+    with new_learning_curve(f"metrics/{arm}/learning_curve") as live:
         if len(labeled):
             try:
                 fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
@@ -75,8 +66,6 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         save_classifier(f"models/{arm}", classifier, features)
     else:
         save_no_classifier(f"models/{arm}")
-    shutil.rmtree(curve, ignore_errors=True)
-    unfinished.replace(curve)
 
 
 if __name__ == "__main__":
