@@ -116,7 +116,7 @@ PROMISES = [
         "With any settings, all stages finish with finite numbers, or one says in one sentence "
         "what is wrong.",
         set_anything,
-        120,
-        4,
+        60,
+        2,
     )
 ]

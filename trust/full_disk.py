@@ -181,15 +181,15 @@ PROMISES = [
         "A stage on a full disk ends in one sentence and leaves nothing half-written; with space "
         "again it writes the same bytes.",
         fill_disk_under_stage,
-        51,
-        4,
+        34,
+        2,
     ),
     Promise(
         _FAMILY,
         "After `dvc repro` met a full disk, photos and labels are whole, and `make repro` with "
         "space ends in the undisturbed `dvc.lock`.",
         fill_disk_under_repro,
-        4,
+        5,
         0,
     ),
     Promise(
@@ -198,6 +198,6 @@ PROMISES = [
         "and `fewlabel restore-labels` works.",
         fill_disk_under_labels,
         20,
-        3,
+        2,
     ),
 ]

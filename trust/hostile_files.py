@@ -296,7 +296,7 @@ PROMISES = [
         "nothing hangs, and no control character is shown.",
         offer_files,
         2 * len(_FILES),
-        6,
+        4,
     ),
     Promise(
         _FAMILY,
@@ -311,6 +311,6 @@ PROMISES = [
         "A broken dvc.lock, params.yaml or labels.csv is refused in one sentence.",
         break_records,
         60,
-        6,
+        4,
     ),
 ]

@@ -51,6 +51,6 @@ PROMISES = [
         "An answer that was acknowledged is in labels.csv and in its journal, whoever is killed.",
         kill_labelers,
         40,
-        4,
+        2,
     )
 ]

@@ -36,7 +36,8 @@ _END = """## What is not promised
 - `dvc repro` waits forever if a pipe lies in the folder of images: DVC hashes the folder before a
   stage runs.
 - A kill is not a power failure, after which a disk may lack what it had confirmed.
-- Ctrl-C while Python itself starts shows Python's traceback. DVC shows its own messages.
+- Ctrl-C in the half second in which a stage imports its modules shows Python's traceback. DVC
+  shows its own messages.
 - Folders and SSH servers were tried; DVC's other remotes were not. All was tried on Linux only.
 """
 

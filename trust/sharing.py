@@ -162,14 +162,14 @@ PROMISES = [
         "A clone of what was pushed to a folder has every photo, label and result after one pull, "
         "and nothing to run.",
         share_by_folder,
-        3,
-        1,
+        5,
+        0,
     ),
     Promise(
         _FAMILY,
         "The same through a real SSH server.",
         share_by_ssh,
-        2,
+        5,
         1,
         needs_network=True,
     ),
@@ -177,7 +177,7 @@ PROMISES = [
         _FAMILY,
         "DVC's and git's everyday commands lose no photo and no label.",
         use_everyday_commands,
-        30,
-        2,
+        20,
+        0,
     ),
 ]
