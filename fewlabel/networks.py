@@ -18,7 +18,8 @@ from fewlabel.parallel import progress
 
 _SHIFT_PIXELS = 2
 _CUTOUT_SHARE = 0.3
-_PREDICT_BATCH = 1024
+_BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
+_PREDICT_BATCH = 48 * 22
 _FLOAT_BYTES = 4
 _INDEX_BYTES = 8
 
@@ -420,7 +421,15 @@ def predict(model, X):
     ndarray of shape (n_images, n_outputs)
     """
     images = X.reshape(len(X), *model.input_shape[1:])
-    return model.predict(images, batch_size=_PREDICT_BATCH, verbose=0)
+    # The last rows of a matrix product are added up in another order unless they fill a block: an
+    # image's probabilities would depend on its place among the others, and on the processor.
+    n_left = len(images) % _BLOCK_ROWS
+    filled = np.zeros((_BLOCK_ROWS, *images.shape[1:]), images.dtype)
+    filled[:n_left] = images[len(images) - n_left :]
+    parts = [images[: len(images) - n_left], filled]
+    return np.concatenate(
+        [model.predict(part, batch_size=_PREDICT_BATCH, verbose=0) for part in parts if len(part)]
+    )[: len(images)]
 
 
 def one_cycle(keras, peak, n_steps):

@@ -15,8 +15,10 @@ from fewlabel.networks import (
     TwoViewClassifier,
     import_keras,
     one_cycle,
+    predict,
     shift_and_cut_out,
     shuffled_batches,
+    start,
 )
 
 TINY = {"epochs": 1, "min_steps": 1, "batch_size": 300, "learning_rate": 0.01}
@@ -299,3 +301,13 @@ def test_importing_the_module_does_not_import_tensorflow():
     top_level = [line for line in source.splitlines() if line.startswith(("import", "from"))]
     assert top_level
     assert not any("keras" in line or "tensorflow" in line for line in top_level)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "cnn"])
+@pytest.mark.parametrize("n_images", [1, 47, 48, 100])
+def test_an_image_has_the_same_probabilities_wherever_it_stands(architecture, n_images):
+    keras, _ = start(0)
+    model = ARCHITECTURES[architecture](keras, (8, 8, 1), 3)
+    X = np.random.default_rng(0).random((n_images, 64), np.float32)
+    order = np.random.default_rng(1).permutation(n_images)
+    np.testing.assert_array_equal(predict(model, X)[order], predict(model, X[order]))
