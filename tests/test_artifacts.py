@@ -61,13 +61,15 @@ def test_every_stage_refuses_every_input_that_was_changed(project):
     """Also those that DVC put there from its cache or from a remote."""
     stages = YAML(typ="safe").load(project.folder / "dvc.lock")["stages"]
     n_refused = 0
-    for command, inputs in read_by(stages).values():
+    kept = project.folder / ".git/kept"
+    for stage, (command, inputs) in read_by(stages).items():
+        if "@" in stage and "@propagated" not in stage:
+            continue  # the arms run the same code
         for name in inputs:
             path = project.folder / name
-            kept = path.with_name("kept")
+            before = project.hashes("metrics")
             project.run("cp", "-r", str(path), str(kept))
             flip_a_bit(path)
-            before = project.hashes("metrics")
             done = subprocess.run(
                 command.split(), cwd=project.folder, env=project.environment,
                 capture_output=True, text=True, check=False,
@@ -82,7 +84,7 @@ def test_every_stage_refuses_every_input_that_was_changed(project):
                 assert project.hashes("metrics") == before
             else:
                 assert (command, name) in NOT_READ
-    assert n_refused >= 40
+    assert n_refused >= 30
 
 
 # With the settings of these tests.
