@@ -145,10 +145,17 @@ def test_a_model_that_nothing_vouches_for_is_not_loaded(trained, tmp_path):
     assert "1 of 1 are no whole PNG or JPEG images: gone.png" in message
     # A stranger's dvc.lock beside a stranger's model vouches for nothing.
     digest = hashlib.md5(content + b"\0").hexdigest()
-    (tmp_path / "dvc.lock").write_text(f"stages: {{a: {{outs: [{{md5: {digest}}}]}}}}")
+    outs = [{"path": "models/classifier.zip", "md5": digest}]
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"package": {"outs": outs}}}))
     (tmp_path / "model.zip").write_bytes(content + b"\0")
     message = fewlabel(elsewhere, "predict", "model.zip", "gone.png", fails=True).stderr
-    assert f"its MD5 {digest} is not in {trained.folder / 'dvc.lock'}" in message
+    vouched = hashlib.md5(content).hexdigest()
+    assert f"its MD5 is {digest}, but that of models/classifier.zip" in message
+    assert f"in {trained.folder / 'dvc.lock'} is {vouched}: this project did not make it" in message
+    # Nor does another output of the own project.
+    (tmp_path / "model.zip").write_bytes((trained.folder / "models/kmeans.joblib").read_bytes())
+    message = fewlabel(elsewhere, "predict", "model.zip", "gone.png", fails=True).stderr
+    assert "this project did not make it" in message
 
 
 def test_the_model_card_says_what_the_model_is(trained, tmp_path):
