@@ -44,11 +44,14 @@ def test_a_broken_promise_is_shown():
     promise = Promise("Family", "All is well.", broken_attack, 6, 1)
     result = summary(promise, list(promise.outcomes(None, 4)))
     assert (result["tries"], result["passed"], is_kept(result)) == (5, 2, False)
-    assert "the attack itself: it broke off: no more" in document([result])
+    assert "the attack itself: it broke off: no more" in document([result], [])
     assert not is_kept(summary(promise, []))
 
 
 def test_the_page_tells_of_every_promise():
-    results = load_json(RESULTS)
-    assert [(x["promise"], x["tries"]) for x in results] == [(p.text, p.n_tries) for p in PROMISES]
-    assert document(results) == DOCUMENT.read_text(encoding="utf-8")
+    results, n_tries = load_json(RESULTS), {p.text: p.n_tries for p in PROMISES}
+    assert results
+    assert all(x["tries"] == n_tries[x["promise"]] for x in results)
+    page = DOCUMENT.read_text(encoding="utf-8")
+    assert page == document(results, list(n_tries))
+    assert all(text in page for text in n_tries)

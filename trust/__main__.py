@@ -22,12 +22,15 @@ def main() -> int:
     ):
         project = photo_project(Path(folder) / "project", Path(folder) / "home")
         print(f"{len(PROMISES)} promises to attack, {_AT_ONCE} at once", flush=True)
-        attacks = [pool.submit(attack, project, i) for i in range(len(PROMISES))]
+        # Kills last longest.
+        attacks = [pool.submit(attack, project, i) for i in reversed(range(len(PROMISES)))]
+        results = []
         for done in as_completed(attacks):
             result = done.result()
             print(f"{result['passed']} of {result['tries']}: {result['promise']}", flush=True)
-        results = [done.result() for done in attacks]
-    save(results)
+            results.append(result)
+            # After each, so that a run that is stopped has shown something.
+            save(results, [promise.text for promise in PROMISES])
     return sum(not is_kept(result) for result in results)
 
 

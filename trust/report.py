@@ -63,8 +63,8 @@ def is_kept(result: dict) -> bool:
     return result["passed"] == result["tries"] > 0
 
 
-def document(results: list[dict]) -> str:
-    """Return docs/trust.md."""
+def document(results: list[dict], promises: list[str]) -> str:
+    """Return docs/trust.md; promises that were not attacked are named as such."""
     tries, kept = sum(result["tries"] for result in results), sum(map(is_kept, results))
     total = f"{kept} of {len(results)} promises were kept, in {tries:,} tries in all.\n"
     parts = [_START, total]
@@ -85,6 +85,10 @@ def document(results: list[dict]) -> str:
     ]
     if broken:
         parts.append("## Broken\n\n" + "\n".join(broken) + "\n")
+    attacked = {result["promise"] for result in results}
+    if left := [f"- {promise}" for promise in promises if promise not in attacked]:
+        start = "The run was stopped before it tried these:\n\n"
+        parts.append("## Not attacked yet\n\n" + start + "\n".join(left) + "\n")
     return "\n".join([*parts, _END])
 
 
@@ -93,8 +97,9 @@ def _cell(text) -> str:
     return printable.replace("|", "\\|").replace("<", "&lt;")
 
 
-def save(results: list[dict]) -> None:
-    """Write both files."""
+def save(results: list[dict], promises: list[str]) -> None:
+    """Write both files, with the results in the order of the promises."""
+    results = sorted(results, key=lambda result: promises.index(result["promise"]))
     save_json(RESULTS, results)
-    text = document(results)
+    text = document(results, promises)
     write(DOCUMENT, lambda path: path.write_text(text, encoding="utf-8"))
