@@ -213,7 +213,7 @@ PROMISES = [
         "ends in the undisturbed `dvc.lock`.",
         kill_repro,
         17,
-        1,
+        0,
     ),
     Promise(
         _FAMILY,
