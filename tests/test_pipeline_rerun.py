@@ -33,7 +33,7 @@ RERUNS = {
     "embed.patches.n_centroids": (24, EMBED),
     "embed.patches.n_sampled_patches": (4000, EMBED),
     "embed.patches.pooling_grid": (2, EMBED),
-    "embed.patches.n_components": (24, EMBED),
+    "embed.patches.n_components": (40, EMBED),
     "embed.patches.variance_power": (0.5, EMBED),
     "embed.patches.n_leading_components": (16, {"embed", *GRAPH}),
     "cluster.alpha": (0.5, CLUSTER),
