@@ -68,7 +68,7 @@ ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
 frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
 	dvc repro frontier/dvc.yaml
 
-trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (about half an hour).
+trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).
 	python -m trust
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.

@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
+import subprocess
 import time
 from pathlib import Path
 
 from fewlabel.errors import FewlabelError
+from stages.artifacts import write
 from stages.params import Params, run
 
 RWLOCK = Path(".dvc/tmp/rwlock")
+LOCKS = [Path(folder, "dvc.lock") for folder in (".", "study", "frontier")]
 CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
 
 
 def main(params: Params) -> None:
-    """Remove a lock file of DVC that was cut off, and have DVC verify what remotes give.
+    """Mend the files of DVC that were cut off, and have DVC verify what remotes give.
 
     Raises
     ------
@@ -22,11 +26,12 @@ def main(params: Params) -> None:
     """
     if params.dataset.name == "folder":
         _refuse_endless_files(params.dataset.path)
-    if _is_cut_off(RWLOCK):
-        time.sleep(1)  # a DVC that runs may be just writing it
-        if _is_cut_off(RWLOCK):
-            RWLOCK.unlink(missing_ok=True)
-            print(f"{RWLOCK} was left cut off by a DVC that was killed: removed")
+    if _stays(_is_cut_off, RWLOCK):
+        RWLOCK.unlink(missing_ok=True)
+        print(f"{RWLOCK} was left cut off by a DVC that was killed: removed")
+    for path in LOCKS:
+        if path.exists() and _stays(_is_no_lock, path):
+            _take_from_git(path)
     for level, path in CONFIGS.items():
         if path.exists() and "remote" in path.read_text(encoding="utf-8"):
             _verify_remotes(level)
@@ -50,6 +55,44 @@ def _is_cut_off(path):
     except ValueError:
         return True
     return False
+
+
+def _stays(is_wrong, path):
+    if not is_wrong(path):
+        return False
+    time.sleep(1)  # a DVC that runs may be just writing it
+    return is_wrong(path)
+
+
+def _is_no_lock(path):
+    """Whether DVC cannot read it, and not for a conflict, which is for people to settle."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if re.search("^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
+        return False
+    # Takes a third of a second.
+    from dvc.exceptions import DvcException
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils import strictyaml
+
+    try:
+        strictyaml.load(str(path), COMPILED_LOCKFILE_SCHEMA)
+    except DvcException:
+        return True
+    return False
+
+
+def _take_from_git(lock):
+    """Bring back the committed one; DVC's run cache has what was finished since."""
+    show = subprocess.run(["git", "show", f"HEAD:./{lock}"], capture_output=True, check=False)
+    if show.returncode:
+        lock.unlink()
+    else:
+        write(lock, lambda temporary: temporary.write_bytes(show.stdout))
+    how = "removed" if show.returncode else "it is as in the last commit again"
+    print(
+        f"{lock} was left cut off by a DVC that was interrupted: {how}; what ran since is in DVC's "
+        "run cache"
+    )
 
 
 def _verify_remotes(level):

@@ -6,6 +6,7 @@ DVC itself takes what lies in a cache, in a remote or in the workspace by its na
 import hashlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -31,13 +32,12 @@ def main() -> None:
             stores = {"cache": repo.cache.local}
             for name in repo.config["remote"]:
                 stores[f"remote {name}"] = repo.cloud.get_remote_odb(name)
-            recorded = [
-                (out.fs_path, out.hash_info.value)
-                for out in repo.index.outs
-                if out.hash_info and out.hash_info.value
-            ]
+            recorded = [out for out in repo.index.outs if out.hash_info and out.hash_info.value]
             found = [f"workspace: {line}" for line in wrong_in_workspace(recorded)]
-            known = {digest: path for path, digest in recorded}
+            known = {}
+            for out in recorded:
+                known |= {digest: path for path, digest in listing(out).items()}
+                known[out.hash_info.value] = out.fs_path
             for place, store in stores.items():
                 found += [f"{place}: {line}" for line in wrong_in_store(store, place, known)]
     except (DvcException, OSError) as error:
@@ -51,21 +51,41 @@ def main() -> None:
     print(f"workspace, {', '.join(stores)}: every file is what its hash says")
 
 
-def wrong_in_workspace(recorded: list[tuple[str, str]]) -> Iterator[str]:
+def wrong_in_workspace(recorded: list) -> Iterator[str]:
     """Yield a line for each output or own file that is there, and is not what DVC recorded.
+
+    Of a folder, each file in it that differs has a line, if the cache has the folder's listing.
 
     Parameters
     ----------
-    recorded
-        Pairs of path and MD5.
+    recorded : list of dvc.output.Output
     """
-    for path, expected in progress(recorded, "workspace"):
-        try:
-            found = hash_of(path)
-        except FileNotFoundError:
-            continue  # to be pulled, or made
-        if found != expected:
+    for out in progress(recorded, "workspace"):
+        path, expected = Path(out.fs_path), out.hash_info.value
+        if not path.exists() or (found := hash_of(path)) == expected:
+            continue  # what is missing is to be pulled, or made
+        there = {str(file): hash_of(file) for file in path.rglob("*") if file.is_file()}
+        listed = listing(out)
+        names = sorted(there.keys() | listed.keys()) if listed else []
+        differing = [name for name in names if there.get(name) != listed.get(name)]
+        for name in differing:
+            was = f"not {listed[name]}" if name in listed else "and was not there"
+            now = f"has the MD5 {there[name]}, {was}" if name in there else "is missing"
+            yield f"{relpath(name)} {now}"
+        if not differing:
             yield f"{relpath(path)} has the MD5 {found}, not {expected}"
+
+
+def listing(out) -> dict[str, str]:
+    """Path of each file in a folder that DVC recorded -> its MD5; empty if the cache lacks it.
+
+    Parameters
+    ----------
+    out : dvc.output.Output
+    """
+    tree = out.get_obj() if out.hash_info.isdir else None
+    files = tree.iteritems() if tree else []
+    return {str(Path(out.fs_path, *key)): info.value for key, (_, info) in files}
 
 
 def wrong_in_store(store, place: str, known: dict[str, str]) -> Iterator[str]:

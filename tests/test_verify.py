@@ -65,14 +65,36 @@ def test_the_path_of_an_object_is_named(shared):
     assert ", models/embedding.joblib, has the MD5 " in verify(shared, fails=True).stdout
 
 
-def test_own_photographs_are_verified(shared):
+def test_own_photographs_are_named_one_by_one(shared):
     photos = shared.folder / "data/images/photos"
     photos.mkdir()
-    (photos / "a.png").write_bytes(b"a")
+    for name in "abc":
+        (photos / f"{name}.png").write_text(name)
     shared.dvc("add", "--quiet", "data/images/photos")
     assert "every file" in verify(shared).stdout
+    for name, content in {"a": "changed", "d": "new"}.items():
+        (photos / f"{name}.png").unlink(missing_ok=True)
+        (photos / f"{name}.png").write_text(content)
+    (photos / "b.png").unlink()
+    lines = verify(shared, fails=True).stdout.splitlines()
+    told = [line.removeprefix("workspace: data/images/photos/") for line in lines]
+    assert [(line[:5], line.split(", ")[-1].split()[0]) for line in told] == [
+        ("a.png", "not"),
+        ("b.png", "b.png"),
+        ("d.png", "and"),
+    ]
+    assert told[1] == "b.png is missing"
+
+
+def test_a_folder_whose_listing_is_not_in_the_cache_is_named_as_one(shared):
+    photos = shared.folder / "data/images/photos"
+    photos.mkdir()
+    (photos / "a.png").write_text("a")
+    shared.dvc("add", "--quiet", "data/images/photos")
     (photos / "a.png").unlink()
-    (photos / "a.png").write_bytes(b"b")
+    (photos / "a.png").write_text("b")
+    for path in objects(shared.folder / ".dvc/cache/files"):
+        path.unlink()
     assert "workspace: data/images/photos has the MD5" in verify(shared, fails=True).stdout
 
 
@@ -93,6 +115,33 @@ def test_a_lock_file_that_was_cut_off_is_removed(project, left):
     )
     assert project.repro() == []
     assert prepare(project) == ""
+
+
+def test_a_record_that_was_cut_off_is_taken_from_git(project):
+    lock = project.folder / "dvc.lock"
+    whole = lock.read_text()
+    lock.write_text(whole[: whole.rindex(": ")])
+    assert "dvc.lock" in project.run("dvc", "repro", fails=True).stderr
+    assert "dvc.lock was left cut off by a DVC that was interrupted: it is as" in prepare(project)
+    assert lock.read_text() == whole
+    assert prepare(project) == ""
+
+
+def test_a_record_that_was_cut_off_and_is_in_no_commit_is_removed(project):
+    project.run("git", "rm", "--quiet", "--cached", "dvc.lock")
+    project.run("git", "commit", "--quiet", "--message", "Forget dvc.lock")
+    lock = YAML(typ="safe").load(project.folder / "dvc.lock")
+    (project.folder / "dvc.lock").write_text("stages:\n  download:\n    outs: 3")
+    assert "dvc.lock was left cut off by a DVC that was interrupted: removed" in prepare(project)
+    assert "is cached - skipping run" in project.run("dvc", "repro").stdout
+    assert YAML(typ="safe").load(project.folder / "dvc.lock") == lock
+
+
+def test_a_record_with_a_conflict_is_left_to_people(project):
+    lock = project.folder / "dvc.lock"
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text()}=======\n>>>>>>> other\n")
+    assert prepare(project) == ""
+    assert lock.read_text().startswith("<<<<<<<")
 
 
 def test_what_dvc_would_read_without_end_is_refused(project):

@@ -190,6 +190,7 @@ def make_repro(project: Project) -> subprocess.CompletedProcess:
 
 
 def cause_of(error: str) -> str:
-    """Return the line of an output that says what went wrong, where make adds its own."""
-    lines = error.strip().splitlines() or [""]
-    return next((line for line in lines if line.lower().startswith("error: ")), lines[-1])
+    """Return the line of an output that says what went wrong, or the last lines without one."""
+    lines = error.strip().splitlines()
+    named = [line for line in lines if line.lower().startswith("error: ")]
+    return named[0] if named else " | ".join(lines[-4:])
