@@ -3,13 +3,13 @@ PYTHON ?= python3
 EXTRA ?= cpu
 LOCK := requirements/$(EXTRA).txt
 INSTALLED := .venv/installed-$(EXTRA)
-ARMS := labeled_subset representatives propagated
+TRAINING_SETS := random_subset representatives propagated
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study readme dag lock clean
+.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,19 +26,19 @@ setup: $(INSTALLED) ## Make .venv with the pinned packages.
 
 # Before DVC is called; checks the settings, too.
 prepare: $(INSTALLED)
-	@python -m cli.prepare
+	@python -m fewlabel.prepare
 
-repro: prepare ## Run the pipeline; print what each arm is worth.
+repro: prepare ## Run the pipeline; print what each training set is worth.
 	dvc repro
-	@dvc metrics show $(ARMS:%=metrics/%.json)
+	@dvc metrics show $(TRAINING_SETS:%=metrics/%.json)
 	@dvc metrics show metrics/propagation.json
 
 label: prepare ## Label representatives in a browser; run again, it resumes where it was stopped.
 	dvc repro dvc.yaml:cluster
-	python -m labeling
+	python -m fewlabel.web
 
 verify: $(INSTALLED) ## Hash what lies in the workspace, the cache and the remotes; name what is not what it must be.
-	@python -m cli.verify
+	@python -m fewlabel.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
 	python -m pytest -n 2 -m "not network and not browser"
@@ -76,6 +76,9 @@ demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 la
 
 study: prepare ## Repeat every published method beside ours (hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml
+
+params: $(INSTALLED) ## Write params.yaml with the defaults and what each setting means.
+	python -m docs.params
 
 readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, again.
 	python -m docs.readme

@@ -8,7 +8,7 @@ another. No test label is read, and the seeds are those of no published figure.
 import pandas as pd
 
 from benchmarks.workspace import ROOT, workspace
-from stages.artifacts import save_json
+from fewlabel.storage import save_json
 
 SEEDS = (100, 101)
 BUDGETS = (100, 2000)
@@ -25,13 +25,13 @@ STEPS = {
     "labels spread over the graph instead of clusters": {"propagate.method": "graph"},
     "kernel regression instead of spreading": {
         "propagate.method": "regression",
-        "propagate.regression.spread_evidence": NONE,
-        "propagate.regression.neighbor_evidence": NONE,
+        "propagate.regression.graph_half_weight": NONE,
+        "propagate.regression.neighbor_half_weight": NONE,
     },
-    "smoothed over the graph": {"propagate.regression.neighbor_evidence": 1000},
-    "multiplied by the spread labels": {"propagate.regression.spread_evidence": 100},
+    "smoothed over the graph": {"propagate.regression.neighbor_half_weight": 1000},
+    "multiplied by the spread labels": {"propagate.regression.graph_half_weight": 100},
     "k-means++ on a sample instead of random starts": {"cluster.kmeans.init": "k-means++"},
-    "clusters of what is around images (default)": {"cluster.alpha": 0.9},
+    "clusters of graph-smoothed features (default)": {"cluster.alpha": 0.9},
 }
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.workspace import ROOT, workspace
-from fewlabel.errors import FewlabelError, fail_in_one_line
-from stages.artifacts import load_json, save_json
+from fewlabel.errors import FewlabelError, exit_on_error
+from fewlabel.storage import load_json, save_json
 
-ARMS = ("labeled_subset", "representatives", "propagated")
+TRAINING_SETS = ("random_subset", "representatives", "propagated")
 MEASURED = ("dvc.yaml", "params.yaml", "fewlabel", "stages")
 BUDGETS = {"fashion_mnist": (50, 100, 500, 1000, 2000), "mnist": (50, 100)}
 
@@ -45,12 +45,12 @@ def main(dataset: str, seed: str) -> None:
 
 
 def _results(metrics: dict, stages: dict) -> dict:
-    accuracy = {arm: metrics[arm]["accuracy"] for arm in ARMS}
-    of_labels = {name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")}
+    accuracy = {arm: metrics[arm]["accuracy"] for arm in TRAINING_SETS}
+    propagation = {name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")}
     after_download = [record for name, record in stages.items() if name != "download"]
     return (
         accuracy
-        | of_labels
+        | propagation
         | {
             "seconds": sum(record["seconds"] for record in after_download),
             "peak_memory_mb": max(record["peak_memory_mb"] for record in after_download),
@@ -78,5 +78,5 @@ def targets() -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    with fail_in_one_line():
+    with exit_on_error():
         main(*sys.argv[1:])

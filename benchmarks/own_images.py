@@ -14,25 +14,24 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.workspace import Workspace, workspace
-from stages.datasets import DATASETS
-from stages.download import read_dataset
+from fewlabel.methods import settings_of
 
 N_TRAIN, N_TEST, N_NEW = 6000, 1000, 8
 FOLDER = "data/images/photos"
-DATASET = DATASETS["fashion_mnist"]
+DATASET = settings_of("datasets", "fashion_mnist")()
 SETTINGS = {
     "dataset.name": "folder",
-    "dataset.path": FOLDER,
-    "dataset.image_size": 28,
-    "dataset.class_names": list(DATASET.class_names),
-    "dataset.test_labels": "test.csv",
+    "dataset.folder.path": FOLDER,
+    "dataset.folder.image_size": 28,
+    "dataset.folder.class_names": list(DATASET.class_names),
+    "dataset.folder.test_labels": "test.csv",
     "label.source": "human",
 }
 
 
 def main() -> None:
     """Make the images, label their representatives, train, and classify new ones."""
-    arrays = read_dataset(DATASET)
+    arrays = DATASET.read().arrays
     rng = np.random.default_rng(0)
     with workspace() as work:
         photos = work.folder / FOLDER
@@ -89,7 +88,7 @@ def write_table(path: Path, labels: dict[str, str]) -> None:
 
 def fewlabel(work: Workspace, *arguments: str) -> None:
     """Run the command `fewlabel` in the clone."""
-    subprocess.run([sys.executable, "-m", "cli", *arguments], cwd=work.folder, check=True)
+    subprocess.run([sys.executable, "-m", "fewlabel.cli", *arguments], cwd=work.folder, check=True)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import pandas as pd
 
 from benchmarks.pipeline import MACHINE
 from benchmarks.workspace import ROOT, Workspace, record_outputs, workspace
-from stages.artifacts import load_graph, load_joblib, save_array, save_json
-from stages.params import read_params
+from fewlabel.settings import read_params
+from fewlabel.storage import load_graph, load_joblib, save_array, save_json
 
 CLUSTERINGS = ("fewlabel", "KMeans, k-means++", "KMeans, random", "MiniBatchKMeans", "faiss.Kmeans")
 N_CLUSTERS = (100, 2000)
@@ -55,21 +55,20 @@ def clustering(kind: str, n_clusters: str) -> dict:
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.metrics import pairwise_distances_argmin_min
 
-    from fewlabel.clustering import build_clustering, nearest_to_centroids
-    from fewlabel.graph import neighborhood_features
+    from fewlabel.propagation.knn_graph import graph_smoothed_features
 
-    of_clusters, k = read_params().cluster, int(n_clusters)
+    cluster_settings, k = read_params().cluster, int(n_clusters)
     affinity = load_graph("data/graph/affinity.npz")
     embedding = np.load("data/embedded/train_embedding.npy")
-    X = neighborhood_features(affinity, embedding, of_clusters.alpha, of_clusters.n_sweeps)
-    most = of_clusters.kmeans.max_iterations
+    X = graph_smoothed_features(
+        affinity, embedding, cluster_settings.alpha, cluster_settings.n_iterations
+    )
+    most = cluster_settings.kmeans.max_iter
     settings = {"n_init": 1, "max_iter": most, "random_state": 0}
     start = time.perf_counter()
     match kind:
         case "fewlabel":
-            kmeans = build_clustering("kmeans", k, 0, **dict(of_clusters.kmeans))
-            nearest_to_centroids(kmeans, X)
-            centroids = kmeans.cluster_centers_
+            centroids = cluster_settings.kmeans.select(X, k, 0).model.cluster_centers_
         case "faiss.Kmeans":
             # By default, it learns from a sample.
             kmeans = faiss.Kmeans(X.shape[1], k, niter=most, seed=0, max_points_per_centroid=len(X))
@@ -90,7 +89,7 @@ def propagation(kind: str) -> dict:
 
     Ours are the stages `graph` and `spread`, with their files.
     """
-    y, truth = np.load("data/labeled/labels.npy"), np.load("data/raw/train_labels.npy")
+    y, truth = np.load("data/representatives/labels.npy"), np.load("data/raw/train_labels.npy")
     params = read_params()
     start = time.perf_counter()
     if kind == "LabelSpreading":
@@ -98,15 +97,15 @@ def propagation(kind: str) -> dict:
 
         X = np.load("data/embedded/train_embedding.npy")
         model = LabelSpreading(kernel="knn", n_neighbors=params.graph.n_neighbors, n_jobs=-1)
-        classes = model.fit(X, y).transduction_
+        pseudo_labels = model.fit(X, y).transduction_
     else:
         from stages import graph, spread
 
         graph.main(params)
         record_outputs(Path())
         spread.main(params)
-        classes = np.load("data/spread/classes.npy")
-    return _measured(start) | {"label_accuracy": float((classes == truth)[y < 0].mean())}
+        pseudo_labels = np.load("data/spread/pseudo_labels.npy")
+    return _measured(start) | {"label_accuracy": float((pseudo_labels == truth)[y < 0].mean())}
 
 
 def embed() -> dict:
@@ -180,8 +179,8 @@ def _growth(work: Workspace) -> list[dict]:
         representatives = np.load(data / "clusters/representatives.npy")
         labels = np.full(n, -1)
         labels[representatives] = truth[representatives % len(truth)]
-        save_array(data / "labeled/labels.npy", labels)
-        save_array(data / "labeled/excluded.npy", np.zeros(n, bool))
+        save_array(data / "representatives/labels.npy", labels)
+        save_array(data / "representatives/excluded.npy", np.zeros(n, bool))
         record_outputs(work.folder)
         work.run("python", "-m", "stages.spread")
         rows += [{"images": n} | record for record in work.take_stages()]

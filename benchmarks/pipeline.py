@@ -10,7 +10,7 @@ from statistics import median
 import pandas as pd
 
 from benchmarks.workspace import ROOT, trivial_pipeline, workspace
-from stages.artifacts import save_json
+from fewlabel.storage import save_json
 
 MACHINE = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
 CHANGES = {

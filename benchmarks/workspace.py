@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from ruamel.yaml import YAML
 
-from stages.artifacts import hash_of
+from fewlabel.storage import hash_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,7 +9,7 @@ from study.figures import set_logit_scale
 _ARMS = {
     "propagated": ("tab:red", "ours: labels propagated"),
     "representatives": ("tab:blue", "representatives alone"),
-    "labeled_subset": ("0.6", "random images alone"),
+    "random_subset": ("0.6", "random images alone"),
 }
 _REFERENCES = {
     "target": ("_", "black", "our target"),

@@ -9,20 +9,20 @@ import subprocess
 
 import pandas as pd
 
-from benchmarks.frontier import ARMS, frontier, targets
+from benchmarks.frontier import TRAINING_SETS, frontier, targets
 from benchmarks.workspace import ROOT
 from docs.figures import draw_frontier
-from stages.artifacts import load_json, write
+from fewlabel.storage import load_json, write
 
 
 def arms_table() -> str:
     """One row an arm, from metrics/ARM.json."""
-    metrics = {arm: load_json(ROOT / f"metrics/{arm}.json") for arm in ARMS}
+    metrics = {arm: load_json(ROOT / f"metrics/{arm}.json") for arm in TRAINING_SETS}
     rows = [
         [arm, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in of_arm.values())]
         for arm, of_arm in metrics.items()
     ]
-    return _table(["arm", *metrics[ARMS[0]]], rows)
+    return _table(["arm", *metrics[TRAINING_SETS[0]]], rows)
 
 
 def frontier_table() -> str:
@@ -31,7 +31,7 @@ def frontier_table() -> str:
     From frontier/rows/ and frontier/targets.csv.
     """
     of_budget = frontier().groupby(["data", "labels"])
-    header = ["data", "labels", "best published", "published recipe", "our target", *ARMS]
+    header = ["data", "labels", "best published", "published recipe", "our target", *TRAINING_SETS]
     header += ["labels right", "seeds", "seconds", "peak memory, MB"]
     rows, sources = [], []
     for aim in targets().astype(object).fillna("").itertuples():
@@ -41,7 +41,7 @@ def frontier_table() -> str:
         published = [f"{aim.published:.5g} ({aim.published_method})", aim.recipe]
         right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
         row = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
-        row += [_mean(runs[arm]) for arm in ARMS]
+        row += [_mean(runs[arm]) for arm in TRAINING_SETS]
         row += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
         rows.append([*row, f"{runs['peak_memory_mb'].max():,.0f}"])
         sources.append(

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from labeling.app import create_app
-from labeling.images import png_reader
-from labeling.server import create_server
-from labeling.session import LabelingSession
-from stages.answers import read_questions
-from stages.params import read_params
+from fewlabel.annotation.answers import read_questions
+from fewlabel.methods import chosen
+from fewlabel.settings import read_params
+from fewlabel.web.app import create_app
+from fewlabel.web.images import png_reader
+from fewlabel.web.server import create_server
+from fewlabel.web.session import LabelingSession
 
 N_LABELED = 30
 VIEWS = {"desktop": {"width": 1100, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -36,7 +37,7 @@ def main() -> None:
             session.answer(position, questions.class_names[truth[position]], [])
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        read_image = png_reader(read_params().dataset, questions.names)
+        read_image = png_reader(chosen("datasets", read_params().dataset), questions.names)
         server = create_server(create_app(session, read_image, "t", "p", port), listener)
         threading.Thread(target=server.run, daemon=True).start()
         browser = playwright.chromium.launch(

@@ -4,21 +4,15 @@ import signal
 import sys
 from contextlib import contextmanager
 
-_MAX_CHARACTERS = 200
+from fewlabel.text import one_line
 
 
 class FewlabelError(Exception):
     """An error whose message is one sentence for the user: what, where, what is allowed."""
 
 
-def one_line(value) -> str:
-    """Text of a value or an error in one line, cut where it is long."""
-    text = " ".join(str(value).split()) or type(value).__name__
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
-
-
 @contextmanager
-def fail_in_one_line():
+def exit_on_error():
     """End the process with one line at an error of the user or the machine, and clean up.
 
     Exit code 1; of an interrupt or a termination 128 and the signal's number, as shells count.

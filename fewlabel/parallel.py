@@ -61,7 +61,7 @@ def progress(iterable=None, description="", total=None):
 
 
 @contextmanager
-def announced(description):
+def log_duration(description):
     """Print what takes seconds and shows no progress of its own, then how long it took."""
     print(f"{description} ...", file=sys.stderr, flush=True)
     start = time.perf_counter()

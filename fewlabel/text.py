@@ -1,6 +1,8 @@
-"""Text from elsewhere, such as file names, as people can be shown it."""
+"""Text and values from elsewhere, such as file names, as people can be shown them."""
 
 import unicodedata
+from reprlib import Repr
+from typing import Any
 
 _LINE_BREAKING = ("Cc", "Zl", "Zp")
 _NOT_PRINTABLE = (*_LINE_BREAKING, "Cs")
@@ -23,9 +25,28 @@ def printable(text: str, max_length: int | None = None) -> str:
     'a long…'
     """
     escaped = "".join(map(_escape, text))
-    if max_length is None or len(escaped) <= max_length:
-        return escaped
-    return f"{escaped[: max_length - 1]}…"
+    return escaped if max_length is None else shorten(escaped, max_length)
+
+
+def shorten(text: str, max_length: int) -> str:
+    """Cut what is too long, with an ellipsis in place of the rest."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
+
+
+def one_line(value: Any, max_length: int = 200) -> str:
+    """Text of a value or an error in one line, cut where it is long."""
+    return shorten(" ".join(str(value).split()) or type(value).__name__, max_length)
+
+
+def shown(value: Any, max_length: int = 80) -> str:
+    """Write a value for a message, as Python does."""
+    brief = Repr()
+    brief.maxlevel = brief.maxlist = brief.maxdict = brief.maxset = brief.maxtuple = 5
+    brief.maxstring = brief.maxlong = brief.maxother = 2 * max_length
+    try:
+        return shorten(brief.repr(value), max_length)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def breaks_lines(text: str) -> bool:

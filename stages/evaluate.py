@@ -1,13 +1,13 @@
-"""Measure the classifier of one arm on the test images: `python -m stages.evaluate ARM LABELS`."""
+"""Measure one classifier on the test images: `python -m stages.evaluate TRAINING_SET LABELS`."""
 
 import numpy as np
 
-from stages.artifacts import load_array, load_json, save_json, save_table, verified
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, load_json, save_json, save_table, verified
 
 
-def main(params: Params, arm: str, labels_path: str) -> None:
-    """Write metrics/ARM.json, the confusion matrix and the per-class table of ARM.
+def main(params: Params, training_set: str, labels_path: str) -> None:
+    """Write metrics/TRAINING_SET.json, the confusion matrix and the per-class table.
 
     Without test images, or without labels to train on, there is nothing to measure, and they say
     so by being empty.
@@ -16,13 +16,13 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     ----------
     params
         The settings; none is read.
-    arm
+    training_set
         Whose model to measure.
     labels_path
         The labels it was trained on.
     """
-    from fewlabel.measures import classification_metrics, per_class_table
-    from stages.classifier_files import classifier_input, load_classifier
+    from fewlabel.classifiers.files import classifier_input, load_classifier
+    from fewlabel.metrics import classification_metrics, per_class_table
 
     labels = load_array("data/raw/test_labels.npy")
     class_names = load_json(verified("data/raw/class_names.json"))
@@ -31,20 +31,20 @@ def main(params: Params, arm: str, labels_path: str) -> None:
     train_images = int((load_array(labels_path) >= 0).sum())
     metrics = {"train_images": train_images}
     if len(labels) and train_images:
-        features, predict = load_classifier(verified(f"models/{arm}"), len(class_names))
+        features, predict = load_classifier(verified(f"models/{training_set}"), len(class_names))
         probabilities = predict(classifier_input(features, images, embedded))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:
         labels, probabilities = labels[:0], np.zeros((0, len(class_names)))
-    save_json(f"metrics/{arm}.json", metrics)
+    save_json(f"metrics/{training_set}.json", metrics)
 
     names = np.array(class_names)
     predicted = probabilities.argmax(axis=1)
     confusion = {"actual": names[labels], "predicted": names[predicted]}
-    save_table(f"metrics/{arm}/confusion.csv", confusion)
+    save_table(f"metrics/{training_set}/confusion.csv", confusion)
     table = per_class_table(labels, predicted, class_names)
-    save_table(f"metrics/{arm}/per_class.csv", table)
+    save_table(f"metrics/{training_set}/per_class.csv", table)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

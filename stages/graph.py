@@ -1,7 +1,7 @@
 """Connect each training image with its nearest neighbors."""
 
-from stages.artifacts import load_array, save_graph
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, save_graph
 
 
 def main(params: Params) -> None:
@@ -13,8 +13,8 @@ def main(params: Params) -> None:
         If there are no more images than neighbors, or more neighbors than memory holds.
     """
     from fewlabel.errors import FewlabelError
-    from fewlabel.graph import affinity_graph, nearest_neighbors
     from fewlabel.memory import require_memory
+    from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 
     embedding = load_array("data/embedded/train_embedding.npy")
     n_neighbors = params.graph.n_neighbors
@@ -31,4 +31,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.answers import (
+from fewlabel.annotation.answers import (
     ANSWERS_FILE,
     NO_CLASS,
     NO_LABEL,
@@ -10,24 +10,24 @@ from stages.answers import (
     AnswersError,
     read_questions,
 )
-from stages.artifacts import load_array, load_json, save_array, verified, write
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, load_json, save_array, verified, write
 
 
 def main(params: Params) -> None:
     """Write labels and which images are to get none, and a contact sheet to look at.
 
-    data/labeled/labels.npy and excluded.npy are of shape (n_images,), the first with -1 where
-    unlabeled, the second of bool.
+    data/representatives/labels.npy and excluded.npy are of shape (n_images,), the first with -1
+    where unlabeled, the second of bool.
 
     Raises
     ------
-    stages.answers.AnswersError
+    fewlabel.annotation.answers.AnswersError
         If people have not labeled all representatives, contradict each other, or labeled other
         images.
     """
-    from fewlabel.contact_sheet import draw_contact_sheet
-    from fewlabel.labeling import oracle_labels
+    from fewlabel.annotation.contact_sheet import draw_contact_sheet
+    from fewlabel.selection.oracle import oracle_labels
 
     error_rate, seed = params.label.oracle_error_rate, params.seed
     assignment = load_array("data/clusters/assignment.npy")
@@ -38,8 +38,8 @@ def main(params: Params) -> None:
         true_labels = load_array("data/raw/train_labels.npy")
         labels = oracle_labels(true_labels, representatives, error_rate, seed)
         excluded = np.zeros(len(labels), bool)
-    save_array("data/labeled/labels.npy", labels)
-    save_array("data/labeled/excluded.npy", excluded)
+    save_array("data/representatives/labels.npy", labels)
+    save_array("data/representatives/excluded.npy", excluded)
 
     labeled = np.flatnonzero(labels >= 0)
     images = load_array("data/raw/train_images.npy", mmap_mode="r")[labeled]
@@ -50,7 +50,7 @@ def main(params: Params) -> None:
 
 
 def _ask_people() -> tuple[np.ndarray, np.ndarray]:
-    from fewlabel.labeling import human_labels
+    from fewlabel.annotation.queries import human_labels
 
     questions = read_questions()
     answers = questions.answers()
@@ -81,4 +81,4 @@ def _hint(questions):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

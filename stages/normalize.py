@@ -1,7 +1,7 @@
 """Scale the images; what is fitted is fitted on the training images only."""
 
-from stages.artifacts import load_array, save_array, save_joblib
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, save_array, save_joblib
 
 
 def main(params: Params) -> None:
@@ -13,7 +13,8 @@ def main(params: Params) -> None:
         If they are more than memory holds.
     """
     from fewlabel.memory import require_memory
-    from fewlabel.normalization import normalizer, transform_images
+    from fewlabel.normalization import normalizer
+    from fewlabel.rows import transform_images
 
     train = load_array("data/raw/train_images.npy")
     test = load_array("data/raw/test_images.npy")
@@ -28,4 +29,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

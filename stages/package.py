@@ -1,16 +1,16 @@
-"""Put the classifier of propagated labels into one file, with a model card."""
+"""Put the classifier of pseudo-labels into one file, with a model card."""
 
 import numpy as np
 
-from stages.artifacts import load_array, load_json, verified, write
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, load_json, verified, write
 
-ARM = "propagated"
+TRAINING_SET = "propagated"
 
 
 def main(params: Params) -> None:
     """Write models/classifier.zip, and its model card beside it."""
-    from stages.portable import save_portable
+    from fewlabel.predictor import save_portable
 
     about = {
         "class_names": load_json(verified("data/raw/class_names.json")),
@@ -18,17 +18,20 @@ def main(params: Params) -> None:
     }
     card = _card(params, about)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
-    write("models/classifier.zip", lambda path: save_portable(path, f"models/{ARM}", about, card))
+    write(
+        "models/classifier.zip",
+        lambda path: save_portable(path, f"models/{TRAINING_SET}", about, card),
+    )
 
 
 def _card(params, about):
-    classifier = load_json(verified(f"models/{ARM}") / "classifier.json")
-    labels = load_array("data/labeled/labels.npy")
+    classifier = load_json(verified(f"models/{TRAINING_SET}") / "classifier.json")
+    labels = load_array("data/representatives/labels.npy")
     n_labels = int((labels >= 0).sum())
-    metrics = load_json(verified(f"metrics/{ARM}.json"))
-    of_labels = load_json(verified("metrics/propagation.json"))
+    metrics = load_json(verified(f"metrics/{TRAINING_SET}.json"))
+    propagation = load_json(verified("metrics/propagation.json"))
     height, width, *channels = about["image_shape"]
-    measured = [f"| {name} | {value:.4g} |" for name, value in (metrics | of_labels).items()]
+    measured = [f"| {name} | {value:.4g} |" for name, value in (metrics | propagation).items()]
     counts = np.bincount(labels[labels >= 0], minlength=len(about["class_names"]))
     classes = ", ".join(
         f"{name} ({count})" for name, count in zip(about["class_names"], counts, strict=True)
@@ -56,7 +59,7 @@ def _card(params, about):
         "",
         "- It knows these classes only, and gives one of them to any image.",
         *([f"- No label was of {', '.join(missing)}: it never predicts that."] if missing else []),
-        "- It was taught by propagated labels, some of which are wrong; rare classes suffer most.",
+        "- It was taught by pseudo-labels, some of which are wrong; rare classes suffer most.",
         "- Images unlike those it was trained on, in subject, background or framing, are not "
         "covered by the figures above.",
     ]
@@ -68,10 +71,10 @@ def _measured_on(has_tests):
         return "Nobody gave labels to test with, so how good it is, is not known."
     return (
         "Accuracy, F1 and expected_calibration_error (of its probabilities) are of the test "
-        "images, which nothing was trained on; coverage and label accuracy of the propagated "
-        "labels of training images."
+        "images, which nothing was trained on; coverage and label accuracy of the pseudo-labels "
+        "of training images."
     )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -1,22 +1,22 @@
-"""Keep the labels of the most trusted images of each cluster."""
+"""Keep the pseudo-labels of the most confident images of each cluster."""
 
 import numpy as np
 
-from fewlabel.percentile import most_trusted
-from stages.artifacts import load_array, save_array
-from stages.params import Params, run
+from fewlabel.propagation.percentile import most_confident
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, save_array
 
 
 def main(params: Params) -> None:
-    """Write labels of shape (n_images,), -1 where none is trusted, to data/propagated/."""
-    answers = load_array("data/labeled/labels.npy")
-    classes = load_array("data/spread/classes.npy")
-    trust = load_array("data/spread/trust.npy")
+    """Write labels of shape (n_images,), -1 where none is kept, to data/propagated/."""
+    labels = load_array("data/representatives/labels.npy")
+    pseudo_labels = load_array("data/spread/pseudo_labels.npy")
+    confidence = load_array("data/spread/confidence.npy")
     assignment = load_array("data/clusters/assignment.npy")
-    kept = most_trusted(trust, assignment, params.propagate.percentile)
-    propagated = np.where(kept, classes, -1)
-    save_array("data/propagated/labels.npy", np.where(answers >= 0, answers, propagated))
+    kept = most_confident(confidence, assignment, params.propagate.percentile)
+    propagated = np.where(kept, pseudo_labels, -1)
+    save_array("data/propagated/labels.npy", np.where(labels >= 0, labels, propagated))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

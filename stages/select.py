@@ -2,26 +2,27 @@
 
 import numpy as np
 
-from stages.artifacts import load_array, save_array
-from stages.params import Params, run
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array, save_array
 
 
 def main(params: Params) -> None:
-    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/selected/.
+    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/random_subset/.
 
     People are asked about representatives only, so where they label, this baseline has no label.
     """
-    from fewlabel.labeling import oracle_labels, random_subset
+    from fewlabel.selection.oracle import oracle_labels
+    from fewlabel.selection.random_subset import random_subset
 
-    labels = load_array("data/raw/train_labels.npy")
+    true_labels = load_array("data/raw/train_labels.npy")
     budget, error_rate, seed = params.label_budget, params.label.oracle_error_rate, params.seed
     if params.label.source == "human":
-        answers = np.full(len(labels), -1)
+        labels = np.full(len(true_labels), -1)
     else:
-        chosen = random_subset(len(labels), budget, seed)
-        answers = oracle_labels(labels, chosen, error_rate, seed)
-    save_array("data/selected/labels.npy", answers)
+        chosen = random_subset(len(true_labels), budget, seed)
+        labels = oracle_labels(true_labels, chosen, error_rate, seed)
+    save_array("data/random_subset/labels.npy", labels)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

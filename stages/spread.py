@@ -1,8 +1,12 @@
-"""Give every training image a class, and say how far to trust it."""
+"""Give every training image a class, and say how confident that is."""
+
+from functools import partial
 
 import numpy as np
 
-from stages.artifacts import (
+from fewlabel.methods import Pool, chosen, settings_of
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import (
     load_array,
     load_graph,
     load_joblib,
@@ -10,67 +14,30 @@ from stages.artifacts import (
     save_array,
     verified,
 )
-from stages.params import Params, run
 
 
 def main(params: Params) -> None:
-    """Write the class and the trust of every image, each of shape (n_images,).
+    """Write the pseudo-label and the confidence of every image, each of shape (n_images,).
 
-    Images that are to get no label have the class -1, and are trusted least.
+    Images that are to get no label have the class -1, and the least confidence.
     """
-    from fewlabel.propagation import (
-        combine_with_graph,
-        spread_over_clusters,
-        spread_over_graph,
+    pool = Pool(
+        y=load_array("data/representatives/labels.npy"),
+        n_classes=len(load_json(verified("data/raw/class_names.json"))),
+        assignment=load_array("data/clusters/assignment.npy"),
+        distance=partial(load_array, "data/clusters/distance.npy"),
+        affinity=partial(load_graph, "data/graph/affinity.npz"),
+        images=partial(load_array, "data/normalized/train_images.npy", mmap_mode="r"),
+        features=partial(load_array, "data/embedded/train_features.npy"),
+        embedding=partial(load_joblib, "models/embedding.joblib"),
+        has_ordered_components=settings_of("embeddings", params.embed.method).ordered_components,
     )
-
-    answers = load_array("data/labeled/labels.npy")
-    assignment = load_array("data/clusters/assignment.npy")
-    method = params.propagate.method
-    if method == "cluster":
-        distance = load_array("data/clusters/distance.npy")
-        classes, trust = spread_over_clusters(assignment, distance, answers)
-    else:
-        affinity = load_graph("data/graph/affinity.npz")
-        n_classes = len(load_json(verified("data/raw/class_names.json")))
-        settings = getattr(params.propagate, method)
-        if method == "graph":
-            classes, trust = spread_over_graph(
-                affinity, assignment, answers, n_classes, **dict(settings)
-            )
-        else:
-            scores = _scores(answers, n_classes)
-            classes, trust = combine_with_graph(
-                affinity, assignment, scores, answers, **dict(settings)
-            )
-    excluded = load_array("data/labeled/excluded.npy")
-    classes[excluded], trust[excluded] = -1, -np.inf
-    save_array("data/spread/classes.npy", classes)
-    save_array("data/spread/trust.npy", trust)
-
-
-def _scores(answers, n_classes):
-    from sklearn.preprocessing import FunctionTransformer
-
-    from fewlabel.embedding import leading_components
-    from fewlabel.kernel_regression import LEAST_COMPONENTS, class_scores, examples
-    from fewlabel.normalization import transform_images
-
-    labeled = np.flatnonzero(answers >= 0)
-    if not len(labeled):
-        return np.zeros((len(answers), n_classes), np.float32)
-    all_images = load_array("data/normalized/train_images.npy", mmap_mode="r")
-    images, y = examples(all_images[labeled], answers[labeled])
-    embedding = load_joblib("models/embedding.joblib")
-    of_examples = transform_images(embedding, images)
-    features = load_array("data/embedded/train_features.npy")
-    if not isinstance(embedding, FunctionTransformer):  # pixels are in no order
-        n_components = max(LEAST_COMPONENTS, len(labeled))
-        features, of_examples = (
-            leading_components(rows, n_components) for rows in (features, of_examples)
-        )
-    return class_scores(features, of_examples, y, n_classes)
+    pseudo_labels, confidence = chosen("propagation", params.propagate).propagate(pool)
+    excluded = load_array("data/representatives/excluded.npy")
+    pseudo_labels[excluded], confidence[excluded] = -1, -np.inf
+    save_array("data/spread/pseudo_labels.npy", pseudo_labels)
+    save_array("data/spread/confidence.npy", confidence)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

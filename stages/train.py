@@ -1,19 +1,20 @@
-"""Train a classifier on the labels of one arm: `python -m stages.train ARM LABELS`."""
+"""Train a classifier on one training set: `python -m stages.train TRAINING_SET LABELS`."""
 
 import numpy as np
 
-from stages.artifacts import load_array
-from stages.params import Params, run
+from fewlabel.methods import chosen
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array
 
 
-def main(params: Params, arm: str, labels_path: str) -> None:
-    """Write models/ARM/ and the learning curve of ARM; of an arm without labels, that it has none.
+def main(params: Params, training_set: str, labels_path: str) -> None:
+    """Write models/TRAINING_SET/ and its learning curve; without labels, that it has none.
 
     Parameters
     ----------
     params
         The settings.
-    arm
+    training_set
         Names the outputs.
     labels_path
         Labels of shape (n_images,), -1 where unlabeled.
@@ -24,15 +25,9 @@ def main(params: Params, arm: str, labels_path: str) -> None:
         If the labels are all of one class, or the model's numbers do not stay finite; nothing is
         written then.
     """
-    from fewlabel.classifiers import build_classifier
+    from fewlabel.classifiers.files import classifier_input, save_classifier, save_no_classifier
     from fewlabel.errors import FewlabelError
-    from stages.classifier_files import (
-        BOTH,
-        classifier_input,
-        save_classifier,
-        save_no_classifier,
-    )
-    from stages.learning_curve import fit_with_learning_curve, learning_curve
+    from fewlabel.learning_curve import fit_with_learning_curve, learning_curve
 
     labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
@@ -41,30 +36,26 @@ def main(params: Params, arm: str, labels_path: str) -> None:
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
         )
-    model = params.train.model
-    settings = dict(getattr(params.train, model))
-    if model == "two_views":
-        settings = {view: dict(of_view) for view, of_view in settings.items()}
-        features = BOTH
-    else:
-        features = settings.pop("features", "pixels")
+    method = chosen("classifiers", params.train)
     images = load_array("data/normalized/train_images.npy")
-    X = classifier_input(features, images, load_array("data/embedded/train_features.npy"))
-    image_shape = None if features == "embedding" else images.shape[1:]
-    classifier = build_classifier(model, image_shape, params.seed, **settings)
-    with learning_curve(f"metrics/{arm}") as live:
+    features = load_array("data/embedded/train_features.npy")
+    X = classifier_input(method.reads, images, features)
+    image_shape = None if method.reads == "embedding" else images.shape[1:]
+    classifier = method.build(image_shape, params.seed)
+    with learning_curve(f"metrics/{training_set}") as live:
         if len(labeled):
             try:
-                fit_with_learning_curve(classifier, X[labeled], labels[labeled], live)
+                fit_with_learning_curve(method, classifier, X[labeled], labels[labeled], live)
             except FewlabelError as error:
-                # It begins with the model and its setting, as a key does.
-                section = "train.two_views" if model == "two_views" else "train"
-                raise FewlabelError(f"{section}.{error}") from error
-            save_classifier(f"models/{arm}", classifier, features)
+                # It begins with a model, which may be within the chosen one, and its setting.
+                model = params.train.model
+                within = "" if str(error).startswith(f"{model}.") else f"{model}."
+                raise FewlabelError(f"train.{within}{error}") from error
+            save_classifier(f"models/{training_set}", classifier, method.reads)
         else:
             live.next_step()
-            save_no_classifier(f"models/{arm}")
+            save_no_classifier(f"models/{training_set}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

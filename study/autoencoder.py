@@ -1,6 +1,6 @@
 """A frozen autoencoder's code with a dense head: `python -m study.autoencoder ROW`."""
 
-from fewlabel.autoencoder import AutoencoderClassifier
+from study.estimators.autoencoder import AutoencoderClassifier
 from study.runner import problem, run_row
 
 

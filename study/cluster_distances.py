@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from fewlabel.clustering import build_clustering
-from fewlabel.semi_supervised import SupervisedClassifier
+from fewlabel.methods import settings_of
+from study.estimators.semi_supervised import SupervisedClassifier
 from study.models import build_model
 from study.runner import PIPELINE_PARAMS, problem, run_row, settings
 
@@ -13,7 +13,7 @@ from study.runner import PIPELINE_PARAMS, problem, run_row, settings
 def prepare(row: dict, seed: int):
     """Build a pipeline of k-means, whose `transform` gives distances, and the classifier."""
     of_clustering = settings("cluster", "kmeans", path=PIPELINE_PARAMS)
-    distances = build_clustering("kmeans", row["clusters"], seed, **of_clustering)
+    distances = settings_of("selection", "kmeans")(**of_clustering).build(row["clusters"], seed)
     # They are so correlated that Newton's method fails in float32, which k-means returns.
     doubled = FunctionTransformer(np.asarray, kw_args={"dtype": np.float64})
     classifier = SupervisedClassifier(build_model(row, seed))

@@ -2,9 +2,9 @@
 
 import sys
 
-from fewlabel.clustering import build_clustering, nearest_to_centroids
-from fewlabel.errors import fail_in_one_line
-from stages.artifacts import save_joblib
+from fewlabel.errors import exit_on_error
+from fewlabel.methods import settings_of
+from fewlabel.storage import save_joblib
 from study.runner import PIPELINE_PARAMS, load, settings
 
 
@@ -17,12 +17,13 @@ def main(name: str) -> None:
     for seed in range(of_clustering["seeds"]):
         images = load(of_clustering["features"], seed)["train_images"]
         n_clusters = of_clustering["n_clusters"]
-        clustering = build_clustering(algorithm, n_clusters, seed, **of_algorithm)
-        *_, representatives = nearest_to_centroids(clustering, images)
-        by_seed[seed] = clustering, representatives
+        clusters = settings_of("selection", algorithm)(**of_algorithm).select(
+            images, n_clusters, seed
+        )
+        by_seed[seed] = clusters.model, clusters.representatives
     save_joblib(f"study/clusters/{name}.joblib", by_seed)
 
 
 if __name__ == "__main__":
-    with fail_in_one_line():
+    with exit_on_error():
         main(*sys.argv[1:])

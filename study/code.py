@@ -8,7 +8,7 @@ import ast
 import hashlib
 from pathlib import Path
 
-from stages.artifacts import save_json
+from fewlabel.storage import save_json
 
 ENTRY_POINTS = (
     "autoencoder",

@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 
-from fewlabel.embedding import build_embedding
-from fewlabel.errors import fail_in_one_line
-from stages.artifacts import save_array
+from fewlabel.errors import exit_on_error
+from fewlabel.methods import settings_of
+from fewlabel.storage import save_array
 from study.runner import PIPELINE_PARAMS, load, settings
 
 
@@ -19,7 +19,7 @@ def main(dataset: str) -> None:
     for split in ("train", "test"):
         save_array(f"{folder}/{split}_labels.npy", data[f"{split}_labels"])
     for seed in range(settings("most_seeds")):
-        embedding = build_embedding("patches", image_shape, seed, **patches)
+        embedding = settings_of("embeddings", "patches")(**patches).build(image_shape, seed)
         embedding.fit(data["train_images"])
         for images in ("train_images", "test_images"):
             embedded = embedding.transform(data[images]).astype(np.float32)
@@ -27,5 +27,5 @@ def main(dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    with fail_in_one_line():
+    with exit_on_error():
         main(*sys.argv[1:])

@@ -2,9 +2,9 @@
 
 import sys
 
-from fewlabel.errors import fail_in_one_line
-from fewlabel.graph import affinity_graph, nearest_neighbors
-from stages.artifacts import save_graph
+from fewlabel.errors import exit_on_error
+from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
+from fewlabel.storage import save_graph
 from study.runner import PIPELINE_PARAMS, load, settings
 
 
@@ -19,5 +19,5 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    with fail_in_one_line():
+    with exit_on_error():
         main(*sys.argv[1:])

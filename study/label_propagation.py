@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from fewlabel.dense_graph import LabelPropagation, LabelSpreading
+from study.estimators.dense_graph import LabelPropagation, LabelSpreading
 from study.runner import problem, run_row
 
 

@@ -1,6 +1,6 @@
 """The ladder network: `python -m study.ladder ROW`."""
 
-from fewlabel.ladder import LadderClassifier
+from study.estimators.ladder import LadderClassifier
 from study.runner import problem, run_row
 
 

@@ -6,7 +6,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from fewlabel.classifiers import build_classifier
+from fewlabel.methods import settings_of
 from study.runner import settings
 
 
@@ -25,4 +25,4 @@ def build_model(row: dict, seed: int):
             return OneVsRestClassifier(LogisticRegression(**of_model, random_state=seed))
     of_model |= {name: row[name] for name in ("epochs", "batch_size") if name in row}
     image_shape = of_model.pop("image_shape", None)
-    return build_classifier(model, image_shape, seed, **of_model)
+    return settings_of("classifiers", model)(**of_model).build(image_shape, seed)

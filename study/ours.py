@@ -5,9 +5,9 @@ from pathlib import Path
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
-from fewlabel.classifiers import build_classifier
-from fewlabel.propagation_classifier import PropagationClassifier
-from fewlabel.semi_supervised import SupervisedClassifier
+from fewlabel.methods import settings_of
+from study.estimators.propagation_classifier import PropagationClassifier
+from study.estimators.semi_supervised import SupervisedClassifier
 from study.runner import PIPELINE_PARAMS, load_clusters, problem, run_row, settings
 
 
@@ -19,8 +19,7 @@ def prepare(row: dict, seed: int):
     if not graph.exists():  # pixels are the same for every seed, and have one graph
         graph = graph.with_stem("0")
     of_model = settings("train", "mlp", path=PIPELINE_PARAMS)
-    of_model.pop("features")
-    model = build_classifier("mlp", None, seed, **of_model)
+    model = settings_of("classifiers", "mlp")(**of_model).build(None, seed)
     labeled = problem(row, seed, None if "chosen" in row else chosen)
     if "spread_over" not in row:
         return SupervisedClassifier(model), labeled

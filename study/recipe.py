@@ -2,8 +2,8 @@
 
 from sklearn.frozen import FrozenEstimator
 
-from fewlabel.propagation_classifier import PropagationClassifier
-from fewlabel.semi_supervised import SupervisedClassifier
+from study.estimators.propagation_classifier import PropagationClassifier
+from study.estimators.semi_supervised import SupervisedClassifier
 from study.models import build_model
 from study.runner import load_clusters, problem, run_row
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stages.artifacts import load_json, save_table, write
+from fewlabel.storage import load_json, save_table, write
 from study.figures import by_percentile, draw_by_labels, draw_by_percentile
 from study.runner import settings
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from ruamel.yaml import YAML
 
-from fewlabel.errors import fail_in_one_line
-from fewlabel.labeling import random_subset
-from stages.artifacts import load_joblib, save_json
+from fewlabel.errors import exit_on_error
+from fewlabel.selection.random_subset import random_subset
+from fewlabel.storage import load_joblib, save_json
 
 PIPELINE_PARAMS = "study/pipeline.yaml"
 
@@ -134,7 +134,7 @@ def run_row(family: str, prepare: Callable[[dict, int], tuple]) -> None:
     # A process a core with one thread each does more than one process with two threads.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     with (
-        fail_in_one_line(),
+        exit_on_error(),
         parallel_config("loky", n_jobs=-1, inner_max_num_threads=1),
     ):
         runs = Parallel(return_as="generator")(
@@ -148,7 +148,7 @@ def run_row(family: str, prepare: Callable[[dict, int], tuple]) -> None:
 def _measure(prepare, of_row, seed):
     from sklearn.metrics import accuracy_score, f1_score
 
-    from fewlabel.measures import propagation_metrics
+    from fewlabel.metrics import propagation_metrics
 
     classifier, problem = prepare(of_row, seed)
     start = time.perf_counter()

@@ -1,6 +1,6 @@
 """Methods that see labeled images only: `python -m study.supervised ROW`."""
 
-from fewlabel.semi_supervised import SupervisedClassifier
+from study.estimators.semi_supervised import SupervisedClassifier
 from study.models import build_model
 from study.runner import problem, run_row
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from stages.artifacts import save_json
+from fewlabel.storage import save_json
 from study.label_propagation import prepare
 from study.runner import settings
 

@@ -18,7 +18,7 @@ import hypothesis
 import pytest
 
 from benchmarks.workspace import set_params
-from stages.artifacts import hash_of
+from fewlabel.storage import hash_of
 
 # Timed limits belong in benchmarks: a busy machine is no error.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -101,7 +101,7 @@ def copy_checkout(folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     shutil.copy(CHECKOUT / "tests/params.yaml", folder)
-    (folder / "data/labels/labels.csv").write_text(NO_ANNOTATIONS)
+    (folder / "data/annotations/labels.csv").write_text(NO_ANNOTATIONS)
     (folder / ".dvc/config").write_text("[core]\n    analytics = false\n")
 
 
@@ -120,7 +120,7 @@ def vouch():
 @pytest.fixture
 def eager():
     """Run TensorFlow without graphs: building one takes longer than these few steps."""
-    from fewlabel.networks import import_keras
+    from fewlabel.classifiers.networks import import_keras
 
     import_keras()
     import tensorflow as tf

@@ -14,12 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewlabel.errors import FewlabelError
-from labeling.contradictions import settle_labels
-from labeling.exchange import import_labels
-from labeling.person import clean_name, current_person
-from labeling.session import LabelingSession
-from stages.answers import (
+from fewlabel.annotation.answers import (
     ANSWERS_FILE,
     JOURNAL,
     NO_CLASS,
@@ -31,6 +26,11 @@ from stages.answers import (
     now,
     save_answers,
 )
+from fewlabel.annotation.contradictions import settle_labels
+from fewlabel.annotation.exchange import import_labels
+from fewlabel.annotation.person import clean_name, current_person
+from fewlabel.errors import FewlabelError
+from fewlabel.web.session import LabelingSession
 
 CHECKOUT = Path(__file__).parents[1]
 HEADER = "image,sha256,label,labeled_at,labeled_by\n"
@@ -355,8 +355,8 @@ def clones(tmp_path, environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     origin = tmp_path / "Ann"
-    (origin / "data/labels").mkdir(parents=True)
-    for name in (".gitattributes", ANSWERS_FILE, "data/labels/.gitignore"):
+    (origin / "data/annotations").mkdir(parents=True)
+    for name in (".gitattributes", ANSWERS_FILE, "data/annotations/.gitignore"):
         shutil.copy(CHECKOUT / name, origin / name)
     git(origin, "init", "--quiet", "--initial-branch", "main")
     save_answers(
@@ -473,9 +473,9 @@ def test_a_contradiction_that_git_merged_is_settled_for_all(clones):
 
 def test_git_sees_no_lock_and_no_temporary_file(clones):
     ann, _ = clones
-    (ann.folder / "data/labels/.1.labels.csv").touch()
+    (ann.folder / "data/annotations/.1.labels.csv").touch()
     ann.label(0, "cat")
-    assert (ann.folder / "data/labels/.labels.csv.lock").exists()
+    assert (ann.folder / "data/annotations/.labels.csv.lock").exists()
     assert git(ann.folder, "status", "--porcelain") == f" M {ANSWERS_FILE}\n"
     removed, added = 0, 1
     assert git(ann.folder, "diff", "--numstat").split()[:2] == [str(added), str(removed)]

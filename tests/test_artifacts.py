@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from scipy import sparse
 
-from stages.artifacts import (
+from fewlabel.storage import (
     ArtifactError,
     hash_of,
     load_graph,
@@ -149,7 +149,7 @@ def test_what_dvc_lock_does_not_vouch_for_is_refused(tmp_path, monkeypatch, lock
 
 def test_no_module_unpickles_but_the_loader():
     found = {}
-    for folder in ("stages", "fewlabel", "cli", "labeling", "study", "benchmarks", "docs"):
+    for folder in ("stages", "fewlabel", "cli", "web", "study", "benchmarks", "docs"):
         for path in (CHECKOUT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             calls = {
@@ -158,7 +158,7 @@ def test_no_module_unpickles_but_the_loader():
             if calls & LOADERS:
                 found[f"{folder}/{path.name}"] = calls & LOADERS
             assert "allow_pickle=True" not in ast.unparse(tree)
-    assert found == {"stages/artifacts.py": {"joblib.load"}}
+    assert found == {"fewlabel/storage.py": {"joblib.load"}}
 
 
 def test_a_graph_comes_back_without_pickle_and_as_the_same_bytes(tmp_path, monkeypatch):
@@ -187,7 +187,11 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
 
 
 def test_git_ignores_what_a_killed_process_left(project):
-    for name in ("metrics/.123.propagated.json", "data/labels/.123.labels.csv", ".123.README.md"):
+    for name in (
+        "metrics/.123.propagated.json",
+        "data/annotations/.123.labels.csv",
+        ".123.README.md",
+    ):
         (project.folder / name).touch()
     assert project.run("git", "status", "--porcelain").stdout == ""
 
@@ -204,9 +208,9 @@ def test_git_ignores_what_a_killed_process_left(project):
 )
 def test_a_disk_that_takes_no_more_is_said_in_one_sentence(tmp_path, save):
     script = (
-        "import numpy as np; from scipy import sparse; from stages.artifacts import *;"
-        "from fewlabel.errors import fail_in_one_line\n"
-        f"with fail_in_one_line():\n    {save}\n"
+        "import numpy as np; from scipy import sparse; from fewlabel.storage import *;"
+        "from fewlabel.errors import exit_on_error\n"
+        f"with exit_on_error():\n    {save}\n"
     )
 
     def limit():

@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.autoencoder import AutoencoderClassifier
+from fewlabel.classifiers.networks import import_keras
 from fewlabel.keras_format import canonical_keras
-from fewlabel.networks import import_keras
+from study.estimators.autoencoder import AutoencoderClassifier
 
 
 class SelfTrainingClassifier(AutoencoderClassifier):

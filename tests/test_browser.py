@@ -18,7 +18,7 @@ N_LABELS = 20
 @contextmanager
 def served(project):
     """Serve the page; yield its address and its process."""
-    command = [sys.executable, "-u", "-m", "labeling"]
+    command = [sys.executable, "-u", "-m", "fewlabel.web"]
     environment = project.environment | {"BROWSER": "true"}
     process = subprocess.Popen(
         command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True
@@ -76,7 +76,7 @@ def press(page, key, *, n_left):
 
 
 def labels_of(project):
-    return pd.read_csv(project.folder / "data/labels/labels.csv", dtype={"label": str})
+    return pd.read_csv(project.folder / "data/annotations/labels.csv", dtype={"label": str})
 
 
 def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
@@ -120,8 +120,8 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
     assert dict(zip(given["image"].astype(int), given["label"], strict=True)) == expected
     hashes = pd.read_csv(unlabeled.folder / "data/raw/train_files.csv").set_index("image")["sha256"]
     assert (hashes[given["image"]].to_numpy() == given["sha256"]).all()
-    status = unlabeled.run("git", "status", "--porcelain", "data/labels").stdout
-    assert status == " M data/labels/labels.csv\n"
+    status = unlabeled.run("git", "status", "--porcelain", "data/annotations").stdout
+    assert status == " M data/annotations/labels.csv\n"
 
     unlabeled.repro()
     propagated = np.load(unlabeled.folder / "data/propagated/labels.npy")
@@ -170,7 +170,7 @@ def test_two_tabs_do_not_overwrite_each_other(unlabeled, page):
 
 
 def test_a_contradiction_is_settled_on_the_page(unlabeled, page, tmp_path):
-    path = unlabeled.folder / "data/labels/labels.csv"
+    path = unlabeled.folder / "data/annotations/labels.csv"
     hashes = pd.read_csv(unlabeled.folder / "data/raw/train_files.csv", dtype=str)["sha256"]
     header = path.read_text(encoding="utf-8")
     lines = [f"5,{hashes[5]},3,2026-01-01T00:00:00+00:00,Ann", f"5,{hashes[5]},8,,<b>Bob"]
@@ -194,7 +194,7 @@ def test_a_contradiction_is_settled_on_the_page(unlabeled, page, tmp_path):
 
 
 def test_an_unreadable_file_is_told_until_it_is_mended(unlabeled, page):
-    path = unlabeled.folder / "data/labels/labels.csv"
+    path = unlabeled.folder / "data/annotations/labels.csv"
     whole = path.read_text(encoding="utf-8")
     with served(unlabeled) as (address, _):
         path.write_text(f"<<<<<<< HEAD\n{whole}", encoding="utf-8")

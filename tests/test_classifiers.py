@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.classifiers import build_classifier
-from fewlabel.networks import NetworkClassifier, TwoViewClassifier
+from fewlabel.classifiers.networks import EnsembleClassifier, NetworkClassifier
+from fewlabel.methods import settings_of
+
+
+def build(model, image_shape, seed, **settings):
+    return settings_of("classifiers", model)(**settings).build(image_shape, seed)
 
 
 def test_logistic_regression():
-    built = build_classifier("logistic_regression", (2, 3), 5, C=0.3, max_iterations=77)
+    built = build("logistic_regression", (2, 3), 5, C=0.3, max_iter=77)
     expected = LogisticRegression(C=0.3, max_iter=77, random_state=5)
     assert type(built) is LogisticRegression
     assert built.get_params() == expected.get_params()
@@ -25,13 +29,20 @@ def test_logistic_regression():
 @pytest.mark.parametrize("model", ["mlp", "wide_mlp", "small_cnn", "cnn"])
 def test_networks(model):
     settings = {"epochs": 3, "min_steps": 30, "batch_size": 16, "learning_rate": 0.01}
-    built = build_classifier(model, (2, 3), 5, **settings)
+    settings["label_smoothing"] = 0.2
+    built = build(model, (2, 3), 5, **settings)
     expected = NetworkClassifier(model, image_shape=(2, 3), random_state=5, **settings)
+    if model == "cnn":
+        expected.set_params(augment=True)
     assert built.get_params() == expected.get_params()
 
 
-def test_two_views():
-    settings = {"cnn": {"epochs": 3}, "wide_mlp": {"epochs": 2}}
-    built = build_classifier("two_views", (2, 3), 5, **settings)
-    assert type(built) is TwoViewClassifier
+def test_cnn_mlp_ensemble():
+    common = {"min_steps": 30, "batch_size": 16, "learning_rate": 0.01, "label_smoothing": 0.2}
+    settings = {
+        "cnn": {"epochs": 3, "augment": False} | common,
+        "wide_mlp": {"epochs": 2} | common,
+    }
+    built = build("cnn_mlp_ensemble", (2, 3), 5, **settings)
+    assert type(built) is EnsembleClassifier
     assert built.get_params() == {"image_shape": (2, 3), "random_state": 5} | settings

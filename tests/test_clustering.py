@@ -5,22 +5,20 @@ import pytest
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.datasets import make_blobs
 
-from fewlabel import clustering as clustering_module
-from fewlabel.clustering import (
-    build_clustering,
-    nearest_to_centroids,
-    sampled_kmeans_plusplus,
-)
 from fewlabel.errors import FewlabelError
+from fewlabel.methods import settings_of
+from fewlabel.selection import kmeans as kmeans_module
+from fewlabel.selection.clusters import fit_clusters
+from fewlabel.selection.kmeans import sampled_kmeans_plusplus
 
 ALGORITHMS = {
-    "kmeans": {"init": "random", "n_init": 2, "max_iterations": 20},
-    "minibatch": {"batch_size": 64, "n_init": 1, "max_iterations": 20},
+    "kmeans": {"init": "random", "n_init": 2, "max_iter": 20},
+    "minibatch": {"batch_size": 64, "max_iter": 20},
 }
 
 
 def build(algorithm, n_clusters=8, seed=0):
-    return build_clustering(algorithm, n_clusters, seed, **ALGORITHMS[algorithm])
+    return settings_of("selection", algorithm)(**ALGORITHMS[algorithm]).build(n_clusters, seed)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ def blobs():
     return make_blobs(300, n_features=5, centers=8, random_state=0)[0].astype(np.float32)
 
 
-def test_build_clustering_passes_its_settings_on():
+def test_settings_are_passed_its_settings_on():
     kmeans, minibatch = build("kmeans", seed=3), build("minibatch", seed=3)
     assert (type(kmeans), type(minibatch)) == (KMeans, MiniBatchKMeans)
     for clustering in (kmeans, minibatch):
@@ -37,9 +35,9 @@ def test_build_clustering_passes_its_settings_on():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_nearest_to_centroids_equals_a_loop(algorithm, blobs):
+def test_clusters_equal_a_loop(algorithm, blobs):
     clustering = build(algorithm)
-    assignment, distance, representatives = nearest_to_centroids(clustering, blobs)
+    _, assignment, distance, representatives = fit_clusters(clustering, blobs)
     to_all = np.linalg.norm(blobs[:, None] - clustering.cluster_centers_[None], axis=2)
     np.testing.assert_array_equal(assignment, to_all.argmin(axis=1))
     np.testing.assert_allclose(distance, to_all.min(axis=1), rtol=1e-5)
@@ -56,7 +54,7 @@ def test_nearest_to_centroids_equals_a_loop(algorithm, blobs):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_first_of_equals_represents(algorithm):
     X = np.repeat(np.float32([[0, 0], [9, 9], [0, 9]]), 4, axis=0)
-    assignment, distance, representatives = nearest_to_centroids(build(algorithm, 3), X)
+    _, assignment, distance, representatives = fit_clusters(build(algorithm, 3), X)
     assert sorted(representatives) == [0, 4, 8]
     np.testing.assert_array_equal(assignment[representatives], range(3))
     np.testing.assert_allclose(distance, 0, atol=1e-6)
@@ -64,7 +62,7 @@ def test_the_first_of_equals_represents(algorithm):
 
 def test_more_clusters_than_samples_is_an_error():
     with pytest.raises(FewlabelError, match="label_budget is 5, but must be at most 4"):
-        nearest_to_centroids(build("kmeans", 5), np.eye(4, dtype=np.float32))
+        fit_clusters(build("kmeans", 5), np.eye(4, dtype=np.float32))
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -72,13 +70,13 @@ def test_more_clusters_than_samples_is_an_error():
 def test_an_empty_cluster_is_an_error(algorithm):
     X = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
     with pytest.raises(FewlabelError, match="left 2 of 5 clusters empty; lower label_budget"):
-        nearest_to_centroids(build(algorithm, 5), X)
+        fit_clusters(build(algorithm, 5), X)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_seed_decides(algorithm):
     X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
-    one, same, other = (nearest_to_centroids(build(algorithm, 8, seed), X) for seed in (1, 1, 2))
+    one, same, other = (fit_clusters(build(algorithm, 8, seed), X)[1:] for seed in (1, 1, 2))
     for array, again in zip(one, same, strict=True):
         np.testing.assert_array_equal(array, again)
     assert (one[2] != other[2]).any()
@@ -90,16 +88,15 @@ def test_seeds_of_kmeans_plusplus_are_apart(blobs):
     assert {tuple(seed) for seed in seeds} <= {tuple(row) for row in blobs}
     best = KMeans(8, n_init=20, random_state=0).fit(blobs)
     assert set(best.predict(seeds)) == set(range(8))
-    kmeans = build_clustering("kmeans", 8, 0, init="k-means++", n_init=1, max_iterations=20)
+    kmeans = kmeans_module.Settings(init="k-means++", n_init=1, max_iter=20).build(8, 0)
     assert kmeans.fit(blobs).inertia_ == pytest.approx(best.inertia_)
 
 
 def test_seeds_come_from_a_sample_that_grows_with_the_clusters(monkeypatch):
-    monkeypatch.setattr(clustering_module, "_SEEDING_SAMPLES", 10)
+    monkeypatch.setattr(kmeans_module, "SEEDING_SAMPLES", 10)
     sampled = []
     monkeypatch.setattr(
-        clustering_module,
-        "kmeans_plusplus",
+        "sklearn.cluster.kmeans_plusplus",
         lambda X, n_clusters, random_state: (sampled.append(len(X)), X[:n_clusters])[1:],
     )
     for n_clusters in (2, 5, 30):

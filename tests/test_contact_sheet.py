@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from fewlabel.contact_sheet import draw_contact_sheet
+from fewlabel.annotation.contact_sheet import draw_contact_sheet
 
 NAMES = [f"class {i}" for i in range(10)]
 

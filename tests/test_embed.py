@@ -8,14 +8,14 @@ import pytest
 
 from benchmarks.workspace import set_params
 from fewlabel.errors import FewlabelError
+from fewlabel.settings import read_params
+from fewlabel.storage import save_array
 from stages import embed, graph, normalize
-from stages.artifacts import save_array
-from stages.params import read_params
 
 CHECKOUT = Path(__file__).parents[1]
 SMALL = {
     "dataset.name": "folder",
-    "dataset.class_names": ["cat", "dog"],
+    "dataset.folder.class_names": ["cat", "dog"],
     "label.source": "human",
     "embed.patches.patch_size": 3,
     "embed.patches.n_centroids": 16,
@@ -141,7 +141,7 @@ def test_features_that_are_no_numbers(run, tmp_path):
 def test_more_memory_than_there_is(run, tmp_path, key, value, method, monkeypatch):
     if value < 10**9:
         monkeypatch.setattr("fewlabel.memory.available_memory", lambda: 3000)
-        monkeypatch.setattr("fewlabel.patches.memory_needed", lambda *_: {})
+        monkeypatch.setattr("fewlabel.embeddings.patch_embedding.memory_needed", lambda *_: {})
     with pytest.raises(FewlabelError, match=rf"^{key} is {value}, which needs .*; lower it$"):
         run(images(30, 8, 8), **{"embed.method": method, key: value})
     assert written(tmp_path) == []

@@ -1,20 +1,25 @@
 """The feature spaces to choose from."""
 
 import numpy as np
-import pytest
 
-from fewlabel.embedding import build_embedding, leading_components
-from fewlabel.patches import PatchEmbedding
+from fewlabel.embeddings.components import leading_components
+from fewlabel.embeddings.patch_embedding import PatchEmbedding
+from fewlabel.methods import settings_of
+
+
+def build(method, **settings):
+    return settings_of("embeddings", method)(**settings).build((5, 6), 3)
+
 
 ROWS = np.random.default_rng(0).random((40, 30), np.float32)
 
 
 def test_pixels_are_left_as_they_are():
-    np.testing.assert_array_equal(build_embedding("pixels", (5, 6), 0).fit_transform(ROWS), ROWS)
+    np.testing.assert_array_equal(build("pixels").fit_transform(ROWS), ROWS)
 
 
 def test_pca_equals_the_singular_value_decomposition():
-    features = build_embedding("pca", (5, 6), 0, n_components=3).fit_transform(ROWS)
+    features = build("pca", n_components=3).fit_transform(ROWS)
     centered = ROWS - ROWS.mean(axis=0)
     components = np.linalg.svd(centered.astype(float), full_matrices=False)[2][:3]
     # The sign of a component is free.
@@ -23,15 +28,11 @@ def test_pca_equals_the_singular_value_decomposition():
 
 def test_patches_get_image_shape_seed_and_settings():
     settings = {"patch_size": 3, "n_centroids": 6, "n_sampled_patches": 200, "n_components": 4}
-    built = build_embedding("patches", (5, 6), 3, **settings)
+    settings |= {"pooling_grid": 3}
+    built = build("patches", **settings)
     same = PatchEmbedding(image_shape=(5, 6), random_state=3, **settings)
     assert built.get_params() == same.get_params()
     np.testing.assert_array_equal(built.fit_transform(ROWS), same.fit_transform(ROWS))
-
-
-def test_unknown_method():
-    with pytest.raises(ValueError, match="method must be pixels, pca or patches, not 'umap'"):
-        build_embedding("umap", (5, 6), 0)
 
 
 def test_leading_components():

@@ -6,10 +6,10 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.semi_supervised import LabelSpreading
 
-from fewlabel.graph import (
+from fewlabel.propagation.knn_graph import (
     affinity_graph,
+    graph_smoothed_features,
     nearest_neighbors,
-    neighborhood_features,
     spread_labels,
 )
 
@@ -123,7 +123,7 @@ def test_spread_labels_equals_the_iteration_in_float64():
     reached = scores.sum(axis=1) > 0
     expected = np.full_like(scores, 1 / 3)
     expected[reached] = scores[reached] / scores[reached].sum(axis=1, keepdims=True)
-    spread = spread_labels(graph, y, weights, n_classes=3, alpha=0.8, n_sweeps=7)
+    spread = spread_labels(graph, y, weights, n_classes=3, alpha=0.8, n_iterations=7)
     np.testing.assert_allclose(spread, expected, rtol=1e-4, atol=1e-6)
     assert spread.dtype == np.float32
 
@@ -135,7 +135,7 @@ def test_spread_labels_converges_to_the_closed_form():
     y[:6] = [0, 1, 2, 0, 1, 2]
     scores = np.linalg.solve(np.eye(len(y)) - 0.5 * graph.toarray(), np.eye(4)[y][:, :3])
     reached = scores.sum(axis=1) > 1e-12
-    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.5, n_sweeps=80)
+    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.5, n_iterations=80)
     np.testing.assert_allclose(
         spread[reached], scores[reached] / scores[reached].sum(axis=1, keepdims=True), atol=1e-5
     )
@@ -152,7 +152,7 @@ def test_spread_labels_agrees_with_scikit_learn():
             return graph.tocsr()
 
     reference = OnOurGraph(alpha=0.9, max_iter=50, tol=0).fit(np.zeros((len(y), 1)), y)
-    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.9, n_sweeps=50)
+    spread = spread_labels(graph, y, np.ones(len(y)), n_classes=3, alpha=0.9, n_iterations=50)
     component = connected_components(graph)[1]
     reached = np.isin(component, component[:9])
     np.testing.assert_array_equal(spread.argmax(axis=1)[reached], reference.transduction_[reached])
@@ -165,12 +165,12 @@ def test_what_no_label_reaches_is_uniform():
     neighbors = np.array([[1], [0], [3], [2]])
     graph = affinity_graph(neighbors, np.ones((4, 1), np.float32))
     y = np.array([2, -1, -1, -1])
-    spread = spread_labels(graph, y, np.ones(4), n_classes=5, alpha=0.9, n_sweeps=30)
+    spread = spread_labels(graph, y, np.ones(4), n_classes=5, alpha=0.9, n_iterations=30)
     np.testing.assert_allclose(spread[:2], np.eye(5)[[2, 2]])
     np.testing.assert_allclose(spread[2:], 1 / 5)
 
 
-def test_neighborhood_features_equal_the_iteration_in_float64():
+def test_graph_smoothed_features_equal_the_iteration_in_float64():
     *_, graph = random_graph()
     X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
     X[3] = 0
@@ -179,7 +179,7 @@ def test_neighborhood_features_equal_the_iteration_in_float64():
         diffused = 0.7 * (graph.toarray() @ diffused) + 0.3 * exact
     length = np.linalg.norm(exact, axis=1) / np.linalg.norm(diffused, axis=1)
     expected = np.hstack([diffused * length[:, None], exact / 2])
-    features = neighborhood_features(graph, X, alpha=0.7, n_sweeps=4)
+    features = graph_smoothed_features(graph, X, alpha=0.7, n_iterations=4)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-6)
     assert features.dtype == np.float32
 
@@ -187,5 +187,5 @@ def test_neighborhood_features_equal_the_iteration_in_float64():
 def test_no_share_of_neighbors_leaves_the_features_as_they_are():
     *_, graph = random_graph()
     X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
-    features = neighborhood_features(graph, X, alpha=0, n_sweeps=4)
+    features = graph_smoothed_features(graph, X, alpha=0, n_iterations=4)
     np.testing.assert_allclose(features, np.hstack([X, X / 2]), rtol=1e-6)

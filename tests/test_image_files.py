@@ -16,8 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from stages import image_files
-from stages.image_files import (
+from fewlabel.datasets import image_files
+from fewlabel.datasets.image_files import (
     ImageFilesError,
     decode_image,
     fit_image,
@@ -362,7 +362,7 @@ def test_test_labels_outside_the_folder_are_refused(tmp_path, test_labels):
         read(tmp_path / "x", test_labels=test_labels)
     shown = test_labels or "''"
     assert str(raised.value) == (
-        f"dataset.test_labels is {shown}, but must be null, or a CSV or a folder inside "
+        f"dataset.folder.test_labels is {shown}, but must be null, or a CSV or a folder inside "
         f"{tmp_path / 'x'}"
     )
 
@@ -378,8 +378,8 @@ def test_test_labels_without_any_image_are_refused(tmp_path, make):
     with pytest.raises(ImageFilesError) as raised:
         read(tmp_path, test_labels=test_labels)
     assert str(raised.value) == (
-        f"dataset.test_labels is {test_labels}, but must be null where there is no image to test "
-        "with"
+        f"dataset.folder.test_labels is {test_labels}, but must be null where there is no image "
+        "to test with"
     )
 
 
@@ -391,8 +391,9 @@ def test_test_labels_of_no_usable_image_are_refused(tmp_path):
     with pytest.raises(ImageFilesError) as raised:
         read(tmp_path, test_labels="labels.csv")
     assert str(raised.value) == (
-        "dataset.test_labels is labels.csv, but must be null, or name an image that can be used, "
-        "as none of 2 there can (b.png: not a whole image: neither PNG nor JPEG by its content)"
+        "dataset.folder.test_labels is labels.csv, but must be null, or name an image that can be "
+        "used, as none of 2 there can (b.png: not a whole image: neither PNG nor JPEG by its "
+        "content)"
     )
 
 
@@ -415,7 +416,7 @@ def test_no_image_is_an_error(tmp_path):
     with pytest.raises(ImageFilesError, match="no PNG or JPEG file to train on"):
         read(tmp_path)
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(ImageFilesError, match=r"1 files are left out; not a whole image"):
+    with pytest.raises(ImageFilesError, match=r"1 files are skipped; not a whole image"):
         read(tmp_path)
     save(tmp_path / "b.png")
     with pytest.raises(ImageFilesError, match="test_labels is nothing"):

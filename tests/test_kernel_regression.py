@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fewlabel.kernel_regression import (
-    MOST_EXAMPLES,
+from fewlabel.propagation.kernel_regression import (
+    MAX_EXAMPLES,
     class_scores,
     examples,
     shifted_copies,
@@ -71,6 +71,6 @@ def test_small_images_are_not_shifted():
 )
 def test_examples_are_as_many_as_memory_allows(n_images, n_examples):
     chosen, y = examples(np.zeros((n_images, 28, 28), np.uint8), np.arange(n_images))
-    assert len(chosen) == len(y) == n_examples <= MOST_EXAMPLES
+    assert len(chosen) == len(y) == n_examples <= MAX_EXAMPLES
     if n_images:
         assert y[0] == 0

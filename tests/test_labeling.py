@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewlabel.annotation.queries import human_labels, still_to_ask
 from fewlabel.errors import FewlabelError
-from fewlabel.labeling import human_labels, oracle_labels, random_subset, still_to_ask
+from fewlabel.selection.oracle import oracle_labels
+from fewlabel.selection.random_subset import random_subset
 
 SEEDS = st.integers(0, 2**32 - 1)
 

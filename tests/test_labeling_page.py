@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from labeling.app import create_app
-from labeling.server import create_server
-from labeling.session import LEASE_SECONDS, LabelingSession
-from stages.answers import NO_CLASS, NOT_SURE, Answer, AnswersError, Questions
+from fewlabel.annotation.answers import NO_CLASS, NOT_SURE, Answer, AnswersError, Questions
+from fewlabel.web.app import create_app
+from fewlabel.web.server import create_server
+from fewlabel.web.session import LEASE_SECONDS, LabelingSession
 
 TOKEN, PREFIX, PORT = "secret", "hidden", 8642
 SECONDS = 5  # in which the page must answer
@@ -351,8 +351,8 @@ def test_half_sent_requests_do_not_block_the_page(served, connect, sent):
 
 
 def test_idle_connections_are_closed_even_if_there_are_more_than_allowed(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.server._MAX_FILES", 104)  # 40 connections
-    monkeypatch.setattr("labeling.server._IDLE_SECONDS", 2)
+    monkeypatch.setattr("fewlabel.web.server._MAX_FILES", 104)  # 40 connections
+    monkeypatch.setattr("fewlabel.web.server._IDLE_SECONDS", 2)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = create_server(start(tmp_path, port=port), listener)

@@ -9,8 +9,9 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from fewlabel.classifiers.networks import import_keras, predict
 from fewlabel.keras_format import canonical_keras
-from fewlabel.ladder import (
+from study.estimators.ladder import (
     LadderClassifier,
     LadderWeights,
     build_step,
@@ -21,7 +22,6 @@ from fewlabel.ladder import (
     initial_weights,
     ladder_cost,
 )
-from fewlabel.networks import import_keras, predict
 
 TINY = {"hidden_units": (8,), "denoising_weights": (1.0, 0.1, 0.1), "epochs": 1}
 

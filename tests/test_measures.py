@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report, f1_score
 
-from fewlabel.measures import (
+from fewlabel.metrics import (
     classification_metrics,
     expected_calibration_error,
     per_class_table,

@@ -8,19 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fewlabel.keras_format import canonical_keras
-from fewlabel.networks import (
-    ARCHITECTURES,
+from fewlabel.classifiers.networks import (
+    EnsembleClassifier,
     NetworkClassifier,
-    TwoViewClassifier,
     import_keras,
+    new_session,
     one_cycle,
     predict,
-    shift_and_cut_out,
+    random_shift_and_cutout,
     shuffled_batches,
-    start,
 )
+from fewlabel.keras_format import canonical_keras
+from fewlabel.methods import settings_of
 
+ARCHITECTURES = ("mlp", "wide_mlp", "small_cnn", "cnn")
 TINY = {"epochs": 1, "min_steps": 1, "batch_size": 300, "learning_rate": 0.01}
 # Enough for scikit-learn's blobs, where a check looks at what was learned.
 N_STEPS = {"check_classifiers_classes": 6, "check_classifiers_train": 6}
@@ -32,6 +33,10 @@ CHECKS_OF_CNN = {
     "check_fit_idempotent",
     "check_methods_sample_order_invariance",
 }
+
+
+def network(architecture):
+    return settings_of("classifiers", architecture).network
 
 
 def scikit_learn_checks(architecture):
@@ -51,8 +56,10 @@ def scikit_learn_checks(architecture):
 def two_view_checks():
     views = {"cnn": TINY, "wide_mlp": TINY}
     return [
-        pytest.param(TwoViewClassifier(**views), check, id=f"two_views-{check.func.__name__}")
-        for _, check in estimator_checks_generator(TwoViewClassifier())
+        pytest.param(
+            EnsembleClassifier(**views), check, id=f"cnn_mlp_ensemble-{check.func.__name__}"
+        )
+        for _, check in estimator_checks_generator(EnsembleClassifier())
         if check.func.__name__ in CHECKS_OF_CNN
     ]
 
@@ -71,10 +78,10 @@ def test_scikit_learn_checks(estimator, check):
     st.tuples(*[st.integers(1, 4)], *[st.integers(1, 9)] * 2, st.sampled_from([1, 3])),
     st.integers(0, 2**32 - 1),
 )
-def test_shift_and_cut_out(shape, seed):
+def test_random_shift_and_cutout(shape, seed):
     # Every pixel has a value of its own, none of them 0, so that its origin can be told.
     images = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(shape)
-    changed = shift_and_cut_out(images, np.random.default_rng(seed))
+    changed = random_shift_and_cutout(images, np.random.default_rng(seed))
     assert changed.shape == shape
     assert changed.dtype == np.float32
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
@@ -93,7 +100,7 @@ def test_shift_and_cut_out(shape, seed):
             is_rectangle(~kept & shifted.any(axis=-1), shifted, height, width)
             for shifted in origins
         )
-    again = shift_and_cut_out(images, np.random.default_rng(seed))
+    again = random_shift_and_cutout(images, np.random.default_rng(seed))
     np.testing.assert_array_equal(changed, again)
 
 
@@ -110,7 +117,7 @@ def is_rectangle(cut, shifted, height, width):
 def test_augmentation_moves_by_up_to_two_pixels_and_cuts_a_square_somewhere():
     n, side = 2000, 28
     images = np.ones((n, side, side, 1), np.float32)
-    changed = shift_and_cut_out(images, np.random.default_rng(0))[..., 0]
+    changed = random_shift_and_cutout(images, np.random.default_rng(0))[..., 0]
     # The centre lies inside whatever the shift, so it is dark only where the square covers it:
     # nine of 28 rows and as many columns away at most.
     dark = (changed[:, side // 2, side // 2] == 0).mean()
@@ -206,10 +213,10 @@ def test_learns_and_repeats_itself(architecture, tmp_path):
 
 
 @pytest.mark.usefixtures("eager")
-def test_two_views_are_averaged():
+def test_cnn_mlp_ensemble_are_averaged():
     pixels, y = stripes(20, 4, 4)
     X = np.hstack([pixels, np.random.default_rng(1).random((20, 3))])
-    both = TwoViewClassifier((4, 4), cnn=TINY, wide_mlp=TINY, random_state=0).fit(X, y)
+    both = EnsembleClassifier((4, 4), cnn=TINY, wide_mlp=TINY, random_state=0).fit(X, y)
     cnn, mlp = (layer for layer in both.model_.layers if layer.name in ("cnn", "wide_mlp"))
     apart = [
         cnn.predict(X[:, :16].reshape(20, 4, 4, 1), verbose=0),
@@ -250,14 +257,14 @@ def test_image_shape_must_match():
 
 def test_mlp_has_seven_dense_layers():
     keras = import_keras()
-    model = ARCHITECTURES["mlp"](keras, (28, 28, 1), 10)
+    model = network("mlp")(keras, (28, 28, 1), 10)
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     assert [layer.units for layer in dense] == [512, 256, 128, 64, 32, 16, 10]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_maps_images_to_probabilities(architecture):
-    model = ARCHITECTURES[architecture](import_keras(), (28, 28, 1), 10)
+    model = network(architecture)(import_keras(), (28, 28, 1), 10)
     images = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
     probabilities = model.predict(images, verbose=0)
     assert probabilities.shape == (4, 10)
@@ -306,8 +313,8 @@ def test_importing_the_module_does_not_import_tensorflow():
 @pytest.mark.parametrize("architecture", ["mlp", "cnn"])
 @pytest.mark.parametrize("n_images", [1, 47, 48, 100])
 def test_an_image_has_the_same_probabilities_wherever_it_stands(architecture, n_images):
-    keras, _ = start(0)
-    model = ARCHITECTURES[architecture](keras, (8, 8, 1), 3)
+    keras, _ = new_session(0)
+    model = network(architecture)(keras, (8, 8, 1), 3)
     X = np.random.default_rng(0).random((n_images, 64), np.float32)
     order = np.random.default_rng(1).permutation(n_images)
     np.testing.assert_array_equal(predict(model, X)[order], predict(model, X[order]))

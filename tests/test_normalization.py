@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fewlabel.normalization import normalizer, scale_to_length, to_unit
+from fewlabel.normalization import normalizer, to_unit
+from fewlabel.rows import scale_to_length
 
 
 def test_to_unit():

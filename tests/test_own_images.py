@@ -14,10 +14,10 @@ from sklearn.datasets import load_digits
 TINTS = np.array([(255, 190, 120), (120, 255, 180), (150, 170, 255)])
 SETTINGS = {
     "dataset.name": "folder",
-    "dataset.path": "data/images/photos",
-    "dataset.image_size": 16,
-    "dataset.class_names": list("0123456789"),
-    "dataset.test_labels": "test.csv",
+    "dataset.folder.path": "data/images/photos",
+    "dataset.folder.image_size": 16,
+    "dataset.folder.class_names": list("0123456789"),
+    "dataset.folder.test_labels": "test.csv",
     "label.source": "human",
     "label_budget": 60,
     "embed.patches.patch_size": 5,
@@ -56,7 +56,7 @@ def own(unreproduced, warm_environment, tmp_path_factory):
 
 
 def fewlabel(project, *arguments, **settings):
-    return project.run(sys.executable, "-m", "cli", *arguments, **settings)
+    return project.run(sys.executable, "-m", "fewlabel.cli", *arguments, **settings)
 
 
 def asked_about(project):
@@ -86,7 +86,7 @@ def metrics(project, name):
 
 def test_the_pipeline_trains_on_labels_from_a_table(trained):
     assert metrics(trained, "propagated")["accuracy"] > 0.75
-    assert metrics(trained, "labeled_subset") == {"train_images": 0}  # nobody was asked
+    assert metrics(trained, "random_subset") == {"train_images": 0}  # nobody was asked
     assert "label_accuracy" not in metrics(trained, "propagation")
     assert trained.repro() == []
     assert fewlabel(trained, "import-labels", "mine.csv").stdout == "0 labels are new\n"
@@ -98,7 +98,9 @@ def test_predictions_of_files_folders_and_a_list(trained):
     names = pd.read_csv(folder / "test.csv", dtype=str)
     paths = "\n".join(f"data/images/photos/{name}" for name in names["image"])
     (trained.folder / "paths.txt").write_text(paths, encoding="utf-8")
-    command = f"{sys.executable} -m cli predict models/classifier.zip - --format csv < paths.txt"
+    command = (
+        f"{sys.executable} -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
+    )
     (trained.folder / "predicted.csv").write_text(
         trained.run("sh", "-c", command).stdout, encoding="utf-8"
     )
@@ -177,7 +179,7 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
     project.set({"label_budget": 70})
     message = project.run("dvc", "repro", fails=True).stderr
     assert "error: 10 of 70 images have no label yet; run `make label`" in message
-    before = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)
+    before = pd.read_csv(project.folder / "data/annotations/labels.csv", dtype=str)
     names = asked_about(project)
     assert len(names) == 10
     assert not set(names) & set(before["image"])
@@ -195,7 +197,7 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
         task |= {"id": i, "annotations": [{"result": [choice], "was_cancelled": False}, cancelled]}
     (project.folder / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
     assert fewlabel(project, "import-labels", "export.json").stdout == "10 labels are new\n"
-    after = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)
+    after = pd.read_csv(project.folder / "data/annotations/labels.csv", dtype=str)
     assert after["image"].is_monotonic_increasing
     after = after.set_index("image")
     pd.testing.assert_frame_equal(after.loc[before["image"]].reset_index(), before)
@@ -203,16 +205,16 @@ def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):
     assert set(after["labeled_by"]) == {"Zoë"}
     project.repro("dvc.yaml:evaluate_propagation")
     assert metrics(project, "propagation")["coverage"] > 0.8
-    status = project.run("git", "status", "--porcelain", "data/labels").stdout
-    assert status == " M data/labels/labels.csv\n"  # git's, and not DVC's
+    status = project.run("git", "status", "--porcelain", "data/annotations").stdout
+    assert status == " M data/annotations/labels.csv\n"  # git's, and not DVC's
 
 
 def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained, tmp_path):
     project = trained.copy(tmp_path / "project")
-    labeled = pd.read_csv(project.folder / "data/labels/labels.csv", dtype=str)["image"]
+    labeled = pd.read_csv(project.folder / "data/annotations/labels.csv", dtype=str)["image"]
     folder = project.folder / "data/images/photos"
     content = (folder / labeled[0]).read_bytes()
-    before = np.load(project.folder / "data/labeled/labels.npy")
+    before = np.load(project.folder / "data/representatives/labels.npy")
     Image.new("RGB", (20, 20), "red").save(folder / labeled[0])
     message = project.run("dvc", "repro", fails=True).stderr
     assert f"images that changed since: {labeled[0]} ({label_of(labeled[0])});" in message
@@ -224,17 +226,17 @@ def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained,
     (folder / "copy a.png").write_bytes(content)
     (folder / labeled[0]).write_bytes(content)
     project.repro("dvc.yaml:label")
-    left_out = pd.read_csv(project.folder / "data/raw/left_out.csv", dtype=str)
+    left_out = pd.read_csv(project.folder / "data/raw/skipped_files.csv", dtype=str)
     assert labeled[0] in set(left_out["file"])
     names = pd.read_csv(project.folder / "data/raw/train_files.csv", dtype=str)["image"]
-    after = np.load(project.folder / "data/labeled/labels.npy")
+    after = np.load(project.folder / "data/representatives/labels.npy")
     assert (before >= 0).sum() == (after >= 0).sum() == len(labeled)
     assert after[names == "copy a.png"] == int(label_of(labeled[0]))
 
 
 def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_path):
     project = trained.copy(tmp_path / "project")
-    path = project.folder / "data/labels/labels.csv"
+    path = project.folder / "data/annotations/labels.csv"
     first, second = pd.read_csv(path, dtype=str).iloc[:2].to_dict("records")
     with path.open("a", encoding="utf-8") as file:
         for line, by in ((first, "Ann"), (second, "Bob")):
@@ -243,7 +245,7 @@ def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_pa
     named = (f"{first['image']} (! by Ann, ", f"{second['image']} (! by Bob, ")
     for command in (
         ("dvc", "repro"),
-        (sys.executable, "-m", "cli", "import-labels", "mine.csv"),
+        (sys.executable, "-m", "fewlabel.cli", "import-labels", "mine.csv"),
     ):
         message = project.run(*command, fails=True).stderr
         assert all(words in message for words in named)
@@ -273,7 +275,7 @@ def test_a_wrong_table_of_labels_is_refused(own, tmp_path, content, words):
     (project.folder / "mine.csv").write_text(content.replace("IMAGE", image), encoding="utf-8")
     message = fewlabel(project, "import-labels", "mine.csv", fails=True).stderr
     assert words.replace("IMAGE", image) in message
-    assert len(pd.read_csv(project.folder / "data/labels/labels.csv")) == 0
+    assert len(pd.read_csv(project.folder / "data/annotations/labels.csv")) == 0
 
 
 def test_fewer_images_than_the_budget_is_an_error(own, tmp_path):

@@ -15,8 +15,8 @@ CLASSES = ["china", "flower"]
 N_TRAIN, N_TEST, N_LABELS = 90, 20, 8
 SETTINGS = {
     "dataset.name": "folder",
-    "dataset.image_size": 16,
-    "dataset.class_names": CLASSES,
+    "dataset.folder.image_size": 16,
+    "dataset.folder.class_names": CLASSES,
     "label.source": "human",
     "label_budget": N_LABELS,
 }
@@ -24,8 +24,8 @@ SETTINGS = {
 LABEL = """
 import json, sys
 import numpy as np
-from labeling.session import LabelingSession
-from stages.answers import read_questions
+from fewlabel.web.session import LabelingSession
+from fewlabel.annotation.answers import read_questions
 label_of = json.load(open(sys.argv[1]))
 session = LabelingSession(read_questions(), np.load("data/clusters/distance.npy"), "me")
 while question := session.state("tab")["question"]:
@@ -80,7 +80,7 @@ def labeled(request, unreproduced, warm_environment, tmp_path_factory):
     project = unreproduced.copy(tmp_path_factory.mktemp("photos") / "project")
     project = replace(project, environment=warm_environment)
     path, test_labels, label_of = request.param(project)
-    project.set(SETTINGS | {"dataset.path": path, "dataset.test_labels": test_labels})
+    project.set(SETTINGS | {"dataset.folder.path": path, "dataset.folder.test_labels": test_labels})
     project.dvc("add", "--quiet", path)
     project.repro("dvc.yaml:cluster")
     (project.folder / ".git/label_of.json").write_text(json.dumps(label_of))
@@ -107,7 +107,7 @@ def mine(labeled, tmp_path):
 
 def owned(project):
     """Path -> hash of every photograph and of the labels."""
-    hashes = project.hashes("data/images", "data/labels/labels.csv")
+    hashes = project.hashes("data/images", "data/annotations/labels.csv")
     hashes = {n: h for n, h in hashes.items() if not n.endswith((".dvc", ".gitignore"))}
     is_folder = (project.folder / "data/images/photos").is_dir()
     assert len(hashes) == (N_TRAIN + N_TEST + 2 if is_folder else 2)
@@ -116,15 +116,18 @@ def owned(project):
 
 
 def n_labels(project):
-    table = (project.folder / "data/labels/labels.csv").read_text(encoding="utf-8")
+    table = (project.folder / "data/annotations/labels.csv").read_text(encoding="utf-8")
     return len(table.splitlines()) - 1
 
 
 def test_dvc_lists_every_file_that_people_brought(mine):
     listed = set(mine.dvc("list", "--recursive", "--dvc-only", ".").splitlines())
-    brought = {name for name in owned(mine) if name != "data/labels/labels.csv"}
+    brought = {name for name in owned(mine) if name != "data/annotations/labels.csv"}
     assert brought <= listed
-    assert mine.run("git", "ls-files", "data/labels").stdout.split()[-1] == "data/labels/labels.csv"
+    assert (
+        mine.run("git", "ls-files", "data/annotations").stdout.split()[-1]
+        == "data/annotations/labels.csv"
+    )
 
 
 def test_a_clone_has_all_after_one_pull_and_nothing_to_run(mine, tmp_path):
@@ -175,10 +178,13 @@ def test_labels_that_nobody_committed_survive_an_experiment(mine):
     mine.set({"label_budget": N_LABELS + 4})
     message = mine.run("dvc", "repro", fails=True).stderr
     assert "(4 were answered here before: `fewlabel restore-labels`)" in message
-    done = mine.run(sys.executable, "-m", "cli", "restore-labels")
+    done = mine.run(sys.executable, "-m", "fewlabel.cli", "restore-labels")
     assert done.stdout == "4 labels are back\n"
     assert owned(mine) == before
-    assert mine.run(sys.executable, "-m", "cli", "restore-labels").stdout == "0 labels are back\n"
+    assert (
+        mine.run(sys.executable, "-m", "fewlabel.cli", "restore-labels").stdout
+        == "0 labels are back\n"
+    )
 
 
 def test_photographs_of_other_branches_come_back(mine):
@@ -192,7 +198,7 @@ def test_photographs_of_other_branches_come_back(mine):
         if old.startswith("data/images/"):
             (mine.folder / old).unlink()
     *_, label_of = other(mine, seed=1)
-    (mine.folder / "data/labels/labels.csv").write_text(NO_ANNOTATIONS)
+    (mine.folder / "data/annotations/labels.csv").write_text(NO_ANNOTATIONS)
     mine.dvc("add", "--quiet", path)
     mine.repro("dvc.yaml:cluster")
     (mine.folder / ".git/label_of.json").write_text(json.dumps(label_of))

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from fewlabel.errors import FewlabelError
-from fewlabel.patches import PCA_IMAGES
-from stages.params import MAX_PCA_IMAGES, ParamsError, read_params, run
+from fewlabel.settings import ParamsError, read_params, run_stage
 
 CHECKOUT = Path(__file__).parents[1]
 # Not those of the checkout, which are whatever its user set.
@@ -27,7 +26,7 @@ FASHION_MNIST = {
     "embed.patches.n_centroids": 400,
     "embed.patches.n_components": 512,
     "embed.patches.n_leading_components": 128,
-    "train.model": "two_views",
+    "train.model": "cnn_mlp_ensemble",
 }
 
 
@@ -56,13 +55,20 @@ VALUES = YAML(typ="safe", pure=True).load(TEXT)
 
 INFINITY = math.inf
 UP = math.nextafter
-NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
+NETWORKS = (
+    "mlp",
+    "wide_mlp",
+    "small_cnn",
+    "cnn",
+    "cnn_mlp_ensemble.cnn",
+    "cnn_mlp_ensemble.wide_mlp",
+)
 MOST = 1_000_000_000
 # Least and greatest value allowed of each number; written from what params.yaml's comments say.
 INTEGERS = {
     "seed": (0, 4294967295),
     "label_budget": (1, 60_000),
-    "dataset.image_size": (8, 512),
+    "dataset.folder.image_size": (8, 512),
     "embed.pca.n_components": (1, MOST),  # of a method that is not chosen
     "embed.patches.patch_size": (2, 28),
     "embed.patches.n_centroids": (1, MOST),
@@ -70,15 +76,15 @@ INTEGERS = {
     "embed.patches.pooling_grid": (1, 23),  # a patch of 6 pixels has 23 positions
     "embed.patches.n_components": (1, 6400),  # 16 regions by 400 centroids
     "embed.patches.n_leading_components": (1, 512),
-    "cluster.n_sweeps": (1, MOST),
+    "cluster.n_iterations": (1, MOST),
     "cluster.kmeans.n_init": (1, MOST),
-    "cluster.kmeans.max_iterations": (1, MOST),
+    "cluster.kmeans.max_iter": (1, MOST),
     "cluster.minibatch.batch_size": (1, MOST),
-    "cluster.minibatch.max_iterations": (1, MOST),
+    "cluster.minibatch.max_iter": (1, MOST),
     "graph.n_neighbors": (1, 59_999),
-    "propagate.graph.n_sweeps": (1, MOST),
-    "propagate.regression.n_sweeps": (1, MOST),
-    "train.logistic_regression.max_iterations": (1, MOST),
+    "propagate.graph.n_iterations": (1, MOST),
+    "propagate.regression.n_iterations": (1, MOST),
+    "train.logistic_regression.max_iter": (1, MOST),
     **{
         f"train.{network}.{name}": (least, MOST)
         for network in NETWORKS
@@ -96,17 +102,17 @@ FLOATS = {
     "propagate.percentile": (TINY, 100),
     "train.logistic_regression.C": (TINY, HUGE),
     "propagate.regression.alpha": (TINY, UP(1, 0)),
-    "propagate.regression.spread_evidence": (TINY, HUGE),
-    "propagate.regression.neighbor_evidence": (TINY, HUGE),
+    "propagate.regression.graph_half_weight": (TINY, HUGE),
+    "propagate.regression.neighbor_half_weight": (TINY, HUGE),
     **{f"train.{network}.learning_rate": (TINY, HUGE) for network in NETWORKS},
     **{f"train.{network}.label_smoothing": (0, UP(1, 0)) for network in NETWORKS},
 }
-BOOLEANS = ["train.cnn.augment", "train.two_views.cnn.augment"]
+BOOLEANS = ["train.cnn.augment", "train.cnn_mlp_ensemble.cnn.augment"]
 CHOICES = {
     "dataset.name": ["fashion_mnist", "mnist", "digits", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["pixels", "pca", "patches"],
-    "cluster.algorithm": ["kmeans", "minibatch"],
+    "cluster.method": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
     "label.source": ["oracle", "human"],
     "propagate.method": ["cluster", "graph", "regression"],
@@ -116,23 +122,23 @@ CHOICES = {
         "wide_mlp",
         "small_cnn",
         "cnn",
-        "two_views",
+        "cnn_mlp_ensemble",
     ],
     "train.logistic_regression.features": ["pixels", "embedding"],
     "train.mlp.features": ["pixels", "embedding"],
     "train.wide_mlp.features": ["pixels", "embedding"],
 }
-OF_A_FOLDER = ["dataset.path", "dataset.class_names", "dataset.test_labels"]
+OF_A_FOLDER = ["dataset.folder.path", "dataset.folder.class_names", "dataset.folder.test_labels"]
 FOLDER = {
     "dataset.name": "folder",
-    "dataset.path": "data/images/photos",
-    "dataset.class_names": ["cat", "dog"],
-    "dataset.test_labels": "labels.csv",
+    "dataset.folder.path": "data/images/photos",
+    "dataset.folder.class_names": ["cat", "dog"],
+    "dataset.folder.test_labels": "labels.csv",
     "label.source": "human",
 }
 # 8 x 8 pixels.
 DIGITS = {"embed.patches.patch_size": 3, "embed.patches.pooling_grid": 3}
-STANDARD = {"embed.method": "pca", "train.two_views.cnn.augment": False}
+STANDARD = {"embed.method": "pca", "train.cnn_mlp_ensemble.cnn.augment": False}
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 NEVER_A_NUMBER = st.one_of(
     TEXTS, st.sampled_from(["1e-05", "7", "a\nb"]), st.booleans(), st.none(), st.just([1]),
@@ -299,13 +305,25 @@ def test_every_choice_is_accepted(read, key, choice):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"dataset.class_names": []}, "dataset.class_names is [], but must be a list of two"),
-        ({"dataset.class_names": ["cat", "cat "]}, "two or more different names"),
-        ({"dataset.class_names": "cat"}, "dataset.class_names is 'cat', but must be a valid list"),
-        ({"dataset.class_names": [1, 2]}, "dataset.class_names.0 is 1, but must be a valid string"),
-        ({"dataset.class_names": ["cat", "?"]}, "neither ? nor !"),
-        ({"dataset.path": None}, "dataset.path is None, but must be a valid string"),
-        ({"dataset.test_labels": 1}, "dataset.test_labels is 1, but must be a valid string"),
+        (
+            {"dataset.folder.class_names": []},
+            "dataset.folder.class_names is [], but must be a list of two",
+        ),
+        ({"dataset.folder.class_names": ["cat", "cat "]}, "two or more different names"),
+        (
+            {"dataset.folder.class_names": "cat"},
+            "dataset.folder.class_names is 'cat', but must be a valid list",
+        ),
+        (
+            {"dataset.folder.class_names": [1, 2]},
+            "dataset.folder.class_names.0 is 1, but must be a valid string",
+        ),
+        ({"dataset.folder.class_names": ["cat", "?"]}, "neither ? nor !"),
+        ({"dataset.folder.path": None}, "dataset.folder.path is None, but must be a valid string"),
+        (
+            {"dataset.folder.test_labels": 1},
+            "dataset.folder.test_labels is 1, but must be a valid string",
+        ),
         ({"label.source": "oracle"}, "label.source is 'oracle', but must be 'human'"),
     ],
 )
@@ -314,8 +332,8 @@ def test_wrong_settings_of_a_folder(read, wrong, words):
 
 
 def test_how_many_images_a_folder_has_is_not_known_yet(read):
-    params = read(changed(**FOLDER | {"label_budget": 10**6, "dataset.test_labels": None}))
-    assert params.dataset.test_labels is None
+    params = read(changed(**FOLDER | {"label_budget": 10**6, "dataset.folder.test_labels": None}))
+    assert params.dataset.folder.test_labels is None
 
 
 def test_a_number_as_dvc_writes_it_is_a_number(read):
@@ -323,9 +341,11 @@ def test_a_number_as_dvc_writes_it_is_a_number(read):
     start, end = TEXT.rsplit("learning_rate: ", 1)
     rest = end.partition("\n")[2]
     params = read(f"{start}learning_rate: 1e-05\n{rest}")
-    assert params.train.two_views.wide_mlp.learning_rate == 1e-5
+    assert params.train.cnn_mlp_ensemble.wide_mlp.learning_rate == 1e-5
     message = refusal(read, f'{start}learning_rate: "1e-05"\n{rest}')
-    assert "train.two_views.wide_mlp.learning_rate is '1e-05', but must be a valid" in message
+    assert (
+        "train.cnn_mlp_ensemble.wide_mlp.learning_rate is '1e-05', but must be a valid" in message
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,10 +406,6 @@ def test_patches_that_images_do_not_have(read, wrong, words):
     assert read(changed(**wrong | {"embed.method": "pca"})).embed.method == "pca"
 
 
-def test_principal_components_are_of_as_many_images_as_the_schema_says():
-    assert MAX_PCA_IMAGES == PCA_IMAGES
-
-
 def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
     # Color images have patches of one pixel; how large images are is not known yet.
     params = read(changed(**FOLDER | {f"{PATCHES}patch_size": 1, f"{PATCHES}pooling_grid": 400}))
@@ -402,7 +418,7 @@ def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
     ("others", "asks"),
     [
         ({}, "embed.method is 'patches'"),
-        ({"embed.method": "pca"}, "train.two_views.cnn.augment is True"),
+        ({"embed.method": "pca"}, "train.cnn_mlp_ensemble.cnn.augment is True"),
         ({"embed.method": "pca", "train.model": "cnn"}, "train.cnn.augment is True"),
     ],
 )
@@ -508,7 +524,7 @@ def test_an_alias_and_a_merge_are_as_if_written_out(read):
     text = TEXT.replace("\n  cnn:\n", "\n  cnn: &cnn\n")
     start, end = text.index("    cnn:\n"), text.index("    wide_mlp:\n")
     for merged in ("    cnn: *cnn\n", "    cnn:\n      <<: *cnn\n      epochs: 7\n"):
-        cnn = read(text[:start] + merged + text[end:]).train.two_views.cnn
+        cnn = read(text[:start] + merged + text[end:]).train.cnn_mlp_ensemble.cnn
         assert cnn.epochs == 7 if "epochs" in merged else cnn.model_dump() == VALUES["train"]["cnn"]
 
 
@@ -544,8 +560,8 @@ LONG, LONG_KEY = 100_000 * "x", 1000 * "k"
     "wrong",
     [
         {"seed": LONG}, {"seed": 9 * [LONG]}, {"seed": {LONG_KEY: LONG}}, {LONG_KEY: 1},
-        {"train.model": LONG}, {"dataset.class_names": LONG}, {"embed": LONG},
-        FOLDER | {"dataset.class_names": [LONG]}, {f"k{i}": LONG[:99] for i in range(999)},
+        {"train.model": LONG}, {"dataset.folder.class_names": LONG}, {"embed": LONG},
+        FOLDER | {"dataset.folder.class_names": [LONG]}, {f"k{i}": LONG[:99] for i in range(999)},
     ],
 )  # fmt: skip
 def test_a_long_value_is_shortened(read, wrong):
@@ -579,17 +595,17 @@ def test_run_passes_settings_and_words_on_and_ends_with_one_line(tmp_path, monke
         raise FewlabelError(f"{params.label_budget} {words}")
 
     with pytest.raises(SystemExit, match=r"^error: params\.yaml cannot be read"):
-        run(main)
+        run_stage(main)
     (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
     with pytest.raises(SystemExit) as end:
-        run(main)
+        run_stage(main)
     # Python prints text on the error stream and exits with 1.
     assert end.value.code == f"error: {VALUES['label_budget']} ('one', 'two')"
 
 
 def test_reading_the_settings_loads_nothing_heavy():
     # A stage must refuse a wrong setting before it spends seconds on imports.
-    read = "from stages.params import read_params; read_params('tests/params.yaml')"
+    read = "from fewlabel.settings import read_params; read_params('tests/params.yaml')"
     script = f"import sys; {read}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True

@@ -5,8 +5,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fewlabel import patches
-from fewlabel.patches import (
+from fewlabel.embeddings import patch_embedding
+from fewlabel.embeddings.patch_embedding import (
     PatchEmbedding,
     contrast_normalize,
     local_deviation,
@@ -103,14 +103,14 @@ def test_spherical_kmeans_finds_separate_directions():
 
 def recording(monkeypatch, name):
     """Let the module's function be, and record its first argument and its result."""
-    function, record = getattr(patches, name), []
+    function, record = getattr(patch_embedding, name), []
 
     def call(first, *rest):
         result = function(first, *rest)
         record.extend([first, result])
         return result
 
-    monkeypatch.setattr(patches, name, call)
+    monkeypatch.setattr(patch_embedding, name, call)
     return record
 
 

@@ -15,13 +15,20 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from benchmarks.workspace import record_outputs
-from stages.params import read_params
+from fewlabel.settings import read_params
 from study.code import all_imports, file_of
 
 RESULTS = ("data", "models", "metrics")
 
 ARM = "@propagated"
-NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
+NETWORKS = (
+    "mlp",
+    "wide_mlp",
+    "small_cnn",
+    "cnn",
+    "cnn_mlp_ensemble.cnn",
+    "cnn_mlp_ensemble.wide_mlp",
+)
 
 TINY = {"epochs": 1, "min_steps": 2}
 TINY_NETWORKS = {f"train.{name}.{key}": value for name in NETWORKS for key, value in TINY.items()}
@@ -29,16 +36,16 @@ TINY_NETWORKS = {f"train.{name}.{key}": value for name in NETWORKS for key, valu
 VARIANTS = [
     {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},
     {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
-    {"embed.method": "patches", "cluster.algorithm": "minibatch", "train.model": "cnn"},
-    {"propagate.method": "regression", "train.model": "two_views"},
+    {"embed.method": "patches", "cluster.method": "minibatch", "train.model": "cnn"},
+    {"propagate.method": "regression", "train.model": "cnn_mlp_ensemble"},
     {"train.model": "wide_mlp"},
     {"train.model": "logistic_regression"},
     {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
     {"label.source": "human"},
     {
         "dataset.name": "folder",
-        "dataset.path": "data/images/digits.npz",
-        "dataset.class_names": list("0123456789"),
+        "dataset.folder.path": "data/images/digits.npz",
+        "dataset.folder.class_names": list("0123456789"),
     },
 ]
 
@@ -100,7 +107,7 @@ def label_all(project):
     )
     answers = pd.read_csv(project.folder / "data/raw/train_files.csv")
     answers.assign(label=raw["train_labels"], labeled_at="").to_csv(
-        project.folder / "data/labels/labels.csv", index=False
+        project.folder / "data/annotations/labels.csv", index=False
     )
 
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from stages.artifacts import save_array, write
-from stages.params import PARAMS_FILE
+from fewlabel.settings import PARAMS_FILE
+from fewlabel.storage import save_array, write
 
 WRITTEN = ("dvc.lock", "data", "metrics", "models")
 
@@ -58,7 +58,7 @@ WRONG = {
         [
             "train.model",
             "'resnet'",
-            "'logistic_regression', 'mlp', 'wide_mlp', 'small_cnn', 'cnn' or 'two_views'",
+            "'logistic_regression', 'mlp', 'wide_mlp', 'small_cnn', 'cnn' or 'cnn_mlp_ensemble'",
         ],
     ),
     "unknown embedding": (
@@ -77,7 +77,7 @@ REFUSED_BY_DVC = {
     "missing key": "'propagate.percentile' are missing from 'params.yaml'",
     "duplicate key": 'duplicate key "seed"',
     "no mapping": "expected a dictionary, got 'list' in file 'params.yaml'",
-    "empty": "Could not find 'dataset.path'",
+    "empty": "Could not find 'dataset.folder.path'",
 }
 
 

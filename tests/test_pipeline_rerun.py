@@ -5,9 +5,9 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
-from stages.params import PARAMS_FILE
+from fewlabel.settings import PARAMS_FILE
 
-ARMS = ("labeled_subset", "representatives", "propagated")
+ARMS = ("random_subset", "representatives", "propagated")
 
 
 def arms(*names):
@@ -21,7 +21,7 @@ CLUSTER = {"cluster", *LABEL}
 GRAPH = {"graph", *CLUSTER}
 EMBED = {"embed", *arms(*ARMS), *GRAPH}
 TRAIN = {*arms(*ARMS), "package"}
-SELECT = {"select", *arms("labeled_subset")}
+SELECT = {"select", *arms("random_subset")}
 
 # DVC stops where an output is the same bytes, so each new value is one that changes outputs.
 RERUNS = {
@@ -37,31 +37,31 @@ RERUNS = {
     "embed.patches.variance_power": (0.5, EMBED),
     "embed.patches.n_leading_components": (16, {"embed", *GRAPH}),
     "cluster.alpha": (0.5, CLUSTER),
-    "cluster.n_sweeps": (3, CLUSTER),
-    "cluster.algorithm": ("minibatch", CLUSTER),
+    "cluster.n_iterations": (3, CLUSTER),
+    "cluster.method": ("minibatch", CLUSTER),
     "cluster.kmeans.init": ("k-means++", CLUSTER),
     "cluster.kmeans.n_init": (5, CLUSTER),
-    "cluster.kmeans.max_iterations": (2, CLUSTER),
+    "cluster.kmeans.max_iter": (2, CLUSTER),
     "label.oracle_error_rate": (0.5, LABEL | SELECT),
     "graph.n_neighbors": (5, GRAPH),
     "propagate.method": ("cluster", SPREAD),
     "propagate.graph.alpha": (0.5, SPREAD),
-    "propagate.graph.n_sweeps": (2, SPREAD),
+    "propagate.graph.n_iterations": (2, SPREAD),
     "propagate.percentile": (50, PROPAGATE),
     "train.logistic_regression.features": ("pixels", TRAIN),
     "train.logistic_regression.C": (1.0, TRAIN),
-    "train.logistic_regression.max_iterations": (5, TRAIN),
+    "train.logistic_regression.max_iter": (5, TRAIN),
 }
 
 # Of a method that is not chosen.
 IDLE = {
     "embed.pca.n_components": 24,
     "cluster.minibatch.batch_size": 512,
-    "cluster.minibatch.max_iterations": 5,
+    "cluster.minibatch.max_iter": 5,
     "propagate.regression.alpha": 0.5,
-    "propagate.regression.n_sweeps": 3,
-    "propagate.regression.spread_evidence": 10,
-    "propagate.regression.neighbor_evidence": 10,
+    "propagate.regression.n_iterations": 3,
+    "propagate.regression.graph_half_weight": 10,
+    "propagate.regression.neighbor_half_weight": 10,
 }
 
 STEPS = {"epochs": 2, "min_steps": 4, "batch_size": 16, "learning_rate": 0.002}
@@ -71,7 +71,7 @@ NETWORKS = {
     "small_cnn": STEPS | {"label_smoothing": 0.2},
     "cnn": STEPS | {"label_smoothing": 0.2, "augment": False},
 }
-NETWORKS["two_views"] = {
+NETWORKS["cnn_mlp_ensemble"] = {
     f"{network}.{key}": value
     for network in ("cnn", "wide_mlp")
     for key, value in NETWORKS[network].items()
@@ -86,10 +86,10 @@ IDLE_NETWORKS = {
 # These have no second value, or one that needs data from elsewhere.
 NOT_RUN = {
     "dataset.name": ("mnist", {"download", "package"}),
-    "dataset.path": ("data/labels", {"download"}),
-    "dataset.image_size": (16, {"download"}),
-    "dataset.class_names": (["cat", "dog"], {"download"}),
-    "dataset.test_labels": ("test.csv", {"download"}),
+    "dataset.folder.path": ("data/annotations", {"download"}),
+    "dataset.folder.image_size": (16, {"download"}),
+    "dataset.folder.class_names": (["cat", "dog"], {"download"}),
+    "dataset.folder.test_labels": ("test.csv", {"download"}),
     "label.source": ("human", {"select", "label", "package"}),
 }
 NETWORK_RUN = "train.model"
@@ -138,12 +138,12 @@ def test_a_setting_makes_only_its_stages_stale(project, key):
 
 
 def test_a_network_reruns_what_its_settings_touch(project):
-    target = "evaluate@labeled_subset"
+    target = "evaluate@random_subset"
     steps = {"train.mlp.epochs": 1, "train.mlp.min_steps": 2}
     project.set({NETWORK_RUN: "mlp"} | steps)
-    assert project.repro(target) == ["train@labeled_subset", target]
+    assert project.repro(target) == ["train@random_subset", target]
     project.set({"train.mlp.learning_rate": 0.01})
-    assert project.repro(target) == ["train@labeled_subset", target]
+    assert project.repro(target) == ["train@random_subset", target]
 
 
 @pytest.mark.parametrize("network", NETWORKS)

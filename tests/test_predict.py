@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli import predict as command
+from fewlabel import predict as command
 from fewlabel.errors import FewlabelError
 
 HOSTILE = ["a\rb", "a\nb", "a\r\nb", "\x1b[2Jx", "a\x85b", "a\u2028b", 'a",b', " # a ", "NA", "é"]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from fewlabel.graph import affinity_graph, nearest_neighbors, spread_labels
-from fewlabel.percentile import most_trusted
-from fewlabel.propagation import combine_with_graph, spread_over_clusters, spread_over_graph
+from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors, spread_labels
+from fewlabel.propagation.percentile import most_confident
+from fewlabel.propagation.spread import combine_with_graph, spread_over_clusters, spread_over_graph
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
 TRUSTS = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
@@ -36,20 +36,20 @@ def exact_quota(n_images, percentile):
 
 
 @given(trusted_clusters(), PERCENTILES)
-def test_most_trusted_equals_a_loop(clusters, percentile):
+def test_most_confident_equals_a_loop(clusters, percentile):
     trust, assignment = clusters
     expected = np.zeros(len(trust), bool)
     for cluster in set(assignment):
         members = [i for i in range(len(trust)) if assignment[i] == cluster]
         members.sort(key=lambda i: (-trust[i], i))
         expected[members[: exact_quota(len(members), percentile)]] = True
-    np.testing.assert_array_equal(most_trusted(trust, assignment, percentile), expected)
+    np.testing.assert_array_equal(most_confident(trust, assignment, percentile), expected)
 
 
 @given(trusted_clusters(), PERCENTILES)
-def test_most_trusted_leaves_out_only_what_is_trusted_no_more(clusters, percentile):
+def test_most_confident_leaves_out_only_what_is_trusted_no_more(clusters, percentile):
     trust, assignment = clusters
-    chosen = most_trusted(trust, assignment, percentile)
+    chosen = most_confident(trust, assignment, percentile)
     for cluster in np.unique(assignment):
         kept, left = (trust[(assignment == cluster) & mask] for mask in (chosen, ~chosen))
         assert len(kept) == exact_quota(len(kept) + len(left), percentile) >= 1
@@ -58,18 +58,18 @@ def test_most_trusted_leaves_out_only_what_is_trusted_no_more(clusters, percenti
 
 @given(trusted_clusters(), PERCENTILES, PERCENTILES)
 def test_a_smaller_percentile_keeps_a_subset(clusters, one, other):
-    few, many = (most_trusted(*clusters, p) for p in sorted([one, other]))
+    few, many = (most_confident(*clusters, p) for p in sorted([one, other]))
     assert (many | ~few).all()
 
 
 @given(trusted_clusters())
 def test_percentile_100_keeps_all(clusters):
-    assert most_trusted(*clusters, 100).all()
+    assert most_confident(*clusters, 100).all()
 
 
 @given(st.integers(1, 100_000), st.integers(1, 1000))
 def test_quota_is_exact_in_large_clusters(n_images, tenths):
-    chosen = most_trusted(np.zeros(n_images), np.zeros(n_images, int), tenths / 10)
+    chosen = most_confident(np.zeros(n_images), np.zeros(n_images, int), tenths / 10)
     quota = -(-n_images * tenths // 1000)
     np.testing.assert_array_equal(np.flatnonzero(chosen), np.arange(quota))
 
@@ -81,7 +81,7 @@ def test_quota_is_exact_in_large_clusters(n_images, tenths):
 )
 def test_rounding_adds_no_image(n_images, percentile, quota):
     assert n_images * percentile / 100 > quota
-    assert most_trusted(np.zeros(n_images), np.zeros(n_images, int), percentile).sum() == quota
+    assert most_confident(np.zeros(n_images), np.zeros(n_images, int), percentile).sum() == quota
 
 
 def test_spread_over_clusters_by_hand():
@@ -129,7 +129,7 @@ def test_spread_over_graph_labels_what_it_reaches(blobs):
     affinity, truth = blobs
     y = np.full(len(truth), -1)
     y[[3, 50]] = 0, 1
-    classes, trust = spread_over_graph(affinity, truth, y, n_classes=4, alpha=0.9, n_sweeps=100)
+    classes, trust = spread_over_graph(affinity, truth, y, n_classes=4, alpha=0.9, n_iterations=100)
     np.testing.assert_array_equal(classes, np.where(truth < 2, truth, -1))
     assert np.isposinf(trust[[3, 50]]).all()
     unlabeled = np.delete(np.arange(len(truth)), [3, 50])
@@ -141,9 +141,9 @@ def test_trust_is_the_margin_and_labels_weigh_as_their_clusters():
     # A path of five images; its ends are labeled, and stand for clusters of two and three.
     path = sparse.csr_array(np.diag(np.full(4, 0.5), 1) + np.diag(np.full(4, 0.5), -1))
     assignment, y = np.array([0, 0, 1, 1, 1]), np.array([0, -1, -1, -1, 1])
-    classes, trust = spread_over_graph(path, assignment, y, n_classes=3, alpha=0.5, n_sweeps=60)
+    classes, trust = spread_over_graph(path, assignment, y, n_classes=3, alpha=0.5, n_iterations=60)
     weights = np.array([2, 0, 0, 0, 3])
-    probabilities = spread_labels(path, y, weights, n_classes=3, alpha=0.5, n_sweeps=60)
+    probabilities = spread_labels(path, y, weights, n_classes=3, alpha=0.5, n_iterations=60)
     ordered = np.sort(probabilities, axis=1)
     expected = ordered[:, -1] - ordered[:, -2]
     np.testing.assert_allclose(trust, [np.inf, *expected[1:4], np.inf])
@@ -161,7 +161,7 @@ def test_an_image_keeps_its_own_label():
         y=np.array([0, 1, 1, -1]),
         n_classes=2,
         alpha=0.99,
-        n_sweeps=50,
+        n_iterations=50,
     )
     np.testing.assert_array_equal(classes, [0, 1, 1, 1])
     assert np.isposinf(trust[:3]).all()
@@ -170,15 +170,15 @@ def test_an_image_keeps_its_own_label():
 def test_a_tie_between_classes_is_no_label():
     path = sparse.csr_array(np.array([[0, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0]]))
     y = np.array([0, -1, 1])
-    classes, trust = spread_over_graph(path, np.zeros(3, int), y, 2, alpha=0.5, n_sweeps=20)
+    classes, trust = spread_over_graph(path, np.zeros(3, int), y, 2, alpha=0.5, n_iterations=20)
     assert classes[1] == -1
     assert trust[1] == 0
 
 
 @pytest.mark.parametrize("n_labels_a_side", [1, 7])
-@pytest.mark.parametrize(("spread_evidence", "neighbor_evidence"), [(1e-30, 2.0), (6.0, 30.0)])
+@pytest.mark.parametrize(("graph_half_weight", "neighbor_half_weight"), [(1e-30, 2.0), (6.0, 30.0)])
 def test_combined_scores_solve_the_linear_systems(
-    blobs, n_labels_a_side, spread_evidence, neighbor_evidence
+    blobs, n_labels_a_side, graph_half_weight, neighbor_half_weight
 ):
     affinity, assignment = blobs
     n_images, n_classes, alpha = len(assignment), 3, 0.8
@@ -196,13 +196,13 @@ def test_combined_scores_solve_the_linear_systems(
 
     size = np.array([40, 20, 12])[assignment][:, None]
     spread = smoothed(one_hot * size / n_labels_a_side, alpha)
-    exponent = spread_evidence / (spread_evidence + labeled.sum())
+    exponent = graph_half_weight / (graph_half_weight + labeled.sum())
     own = np.maximum(scores, 0) * spread**exponent
     own = np.where(labeled[:, None], one_hot, own / np.maximum(own.sum(1, keepdims=True), 1e-30))
-    expected = smoothed(own, neighbor_evidence / (neighbor_evidence + labeled.sum()))
+    expected = smoothed(own, neighbor_half_weight / (neighbor_half_weight + labeled.sum()))
 
     classes, trust = combine_with_graph(
-        affinity, assignment, scores, y, alpha, 400, spread_evidence, neighbor_evidence
+        affinity, assignment, scores, y, alpha, 400, graph_half_weight, neighbor_half_weight
     )
     ordered = np.sort(expected, axis=1)
     margin = np.where(labeled, np.inf, ordered[:, -1] - ordered[:, -2])

@@ -10,12 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.workspace import set_params
 from fewlabel import classifiers
 from fewlabel.errors import FewlabelError
+from fewlabel.settings import read_params
+from fewlabel.storage import load_json, save_array
 from stages import train
-from stages.artifacts import load_json, save_array
-from stages.params import read_params
 
 CHECKOUT = Path(__file__).parents[1]
-LABELS = "data/labels.npy"
+LABELS = "data/annotations.npy"
 CNN = {"train.model": "cnn", "train.cnn.epochs": 1}
 NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn")
 
@@ -47,14 +47,18 @@ def written(folder):
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("model", "network"),
-    [*((name, name) for name in NETWORKS), ("two_views", "cnn"), ("two_views", "wide_mlp")],
+    [
+        *((name, name) for name in NETWORKS),
+        ("cnn_mlp_ensemble", "cnn"),
+        ("cnn_mlp_ensemble", "wide_mlp"),
+    ],
 )
 def test_a_network_that_diverges_stops_the_stage_and_nothing_is_written(
     fit, tmp_path, model, network
 ):
     section = f"train.{model}" if model == network else f"train.{model}.{network}"
     steps = {"epochs": 1, "min_steps": 3}
-    others = [f"train.two_views.{view}" for view in ("cnn", "wide_mlp")]
+    others = [f"train.cnn_mlp_ensemble.{view}" for view in ("cnn", "wide_mlp")]
     settings = {f"{name}.{key}": n for name in [*others, section] for key, n in steps.items()}
     with pytest.raises(FewlabelError) as error:
         fit(**settings | {"train.model": model, f"{section}.learning_rate": 1e30})

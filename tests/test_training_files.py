@@ -15,14 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fewlabel.text import printable
-from stages import download
-from stages.training_files import (
+from fewlabel.datasets.training_files import (
     TRAINING_FILES,
     TrainingFilesError,
     read_training_files,
     save_training_files,
 )
+from fewlabel.text import printable
+from stages import download
 
 HOSTILE = "\r\n\t\x0b\x0c\x1b\x1c\x85\u2028\u2029\u202e\u200d\ufeff\"',;#|\\ =@<>&%éπ你👍"
 texts = st.text(st.sampled_from(HOSTILE) | st.characters(codec="utf-8"), max_size=20)
@@ -70,11 +70,11 @@ def test_each_row_keeps_the_content_of_its_own_file(vouch, names):
         used = [row["image"] for row in rows]
         shown = pd.read_csv(TRAINING_FILES, dtype=str, keep_default_na=False)["image"]
         assert shown.tolist() == used
-        left_out = [row["file"] for row in read_table("data/raw/left_out.csv")]
+        left_out = [row["file"] for row in read_table("data/raw/skipped_files.csv")]
         assert all(printable(name) == name for name in left_out)
         visible = [os.fsdecode(name) for name in names if not name.startswith(b".")]
         assert sorted([*used, *left_out]) == sorted(map(printable, visible))
-        shown = pd.read_csv("data/raw/left_out.csv", dtype=str, keep_default_na=False)["file"]
+        shown = pd.read_csv("data/raw/skipped_files.csv", dtype=str, keep_default_na=False)["file"]
         assert shown.tolist() == left_out
 
 

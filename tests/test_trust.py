@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from stages.artifacts import load_json
+from fewlabel.storage import load_json
 from trust.attacks import PROMISES
 from trust.projects import photo_project
 from trust.promises import Promise

@@ -8,11 +8,11 @@ from ruamel.yaml import YAML
 
 
 def verify(project, **settings):
-    return project.run(sys.executable, "-m", "cli.verify", **settings)
+    return project.run(sys.executable, "-m", "fewlabel.verify", **settings)
 
 
 def prepare(project):
-    return project.run(sys.executable, "-m", "cli.prepare").stdout
+    return project.run(sys.executable, "-m", "fewlabel.prepare").stdout
 
 
 @pytest.fixture
@@ -151,9 +151,12 @@ def test_what_dvc_would_read_without_end_is_refused(project):
     (folder / "b.png").symlink_to("/dev/zero")
     (folder / "c.png").symlink_to("nowhere")
     (folder / "d.png").touch()
-    own = {"dataset.path": "data/images/photos", "dataset.class_names": ["cat", "dog"]}
+    own = {
+        "dataset.folder.path": "data/images/photos",
+        "dataset.folder.class_names": ["cat", "dog"],
+    }
     project.set(own | {"dataset.name": "folder", "label.source": "human"})
-    message = project.run(sys.executable, "-m", "cli.prepare", fails=True).stderr
+    message = project.run(sys.executable, "-m", "fewlabel.prepare", fails=True).stderr
     assert message.count("\n") == 1
     assert "photos/a.png is a pipe or a device (one of 2 in data/images/photos)" in message
     for name in ("a.png", "b.png"):

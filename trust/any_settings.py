@@ -13,7 +13,14 @@ from trust.processes import run
 from trust.projects import lock, module, private_copy
 from trust.promises import Promise
 
-_NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn", "two_views.cnn", "two_views.wide_mlp")
+_NETWORKS = (
+    "mlp",
+    "wide_mlp",
+    "small_cnn",
+    "cnn",
+    "cnn_mlp_ensemble.cnn",
+    "cnn_mlp_ensemble.wide_mlp",
+)
 _CHEAP = {
     f"train.{network}.{key}": value
     for network in _NETWORKS
@@ -22,10 +29,10 @@ _CHEAP = {
 _CHOICES = {
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["pixels", "pca", "patches"],
-    "cluster.algorithm": ["kmeans", "minibatch"],
+    "cluster.method": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
     "propagate.method": ["cluster", "graph", "regression"],
-    "train.model": ["logistic_regression", "mlp", "small_cnn", "cnn", "two_views"],
+    "train.model": ["logistic_regression", "mlp", "small_cnn", "cnn", "cnn_mlp_ensemble"],
     "train.logistic_regression.features": ["pixels", "embedding"],
 }
 _SHARES = [0.0, 1e-300, 0.01, 0.5, 0.999999, 1.0]
@@ -33,7 +40,7 @@ _NUMBERS = [1, 2, 3, 7, 11, 40]
 _LARGE = [79, 80, 81, 1000, 2**31, 2**63]  # 80 photos are trained on
 _WRONG = [0, -1, 0.5, math.nan, math.inf, "1", "", None, True, [], {}, "no such"]
 # What a large number makes long, and not wrong.
-_WORK = ("n_init", "max_iterations", "n_sweeps", "epochs", "min_steps", "n_sampled_patches")
+_WORK = ("n_init", "max_iter", "n_iterations", "epochs", "min_steps", "n_sampled_patches")
 
 
 def set_anything(project: Project, rng: Random, n: int) -> Iterator[tuple]:

@@ -143,14 +143,14 @@ def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tu
             kept = b"".join(lines[: rng.randrange(1, len(lines) - 1)])
             labels.write_bytes(kept)
             disk.leave(0 if disk.is_mounted else len(kept) - 1)
-            command = ["cli", "import-labels", "mine.csv"]
+            command = ["fewlabel.cli", "import-labels", "mine.csv"]
             done = run(project, command, file_size=disk.file_size)
             found = [] if done.has_refused else [f"no sentence: {done.last_line}"]
             if labels.read_bytes() != kept:
                 found.append("labels.csv differs")
             found += [f"{name} stays" for name in temporary_files(project)]
             disk.empty()
-            again = run(project, ["cli", "restore-labels"])
+            again = run(project, ["fewlabel.cli", "restore-labels"])
             if again.code or _label_of(labels) != expected:
                 found.append(f"then restore-labels does not bring all: {again.last_line}")
             yield not found, f"{len(kept)} bytes of labels", "; ".join(found) or done.last_line

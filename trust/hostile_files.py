@@ -19,7 +19,7 @@ from random import Random
 
 import numpy as np
 
-from stages.image_files import fit_image
+from fewlabel.datasets.image_files import fit_image
 from tests.conftest import Project
 from trust.processes import Running, run
 from trust.projects import LABELS, PHOTOS, lock, module, private_copy
@@ -126,7 +126,7 @@ def offer_files(project: Project, rng: Random, n: int) -> Iterator[tuple]:
             _FILES[name](folder / name)
             commands = {
                 "download": ["stages.download"],
-                "predict": ["cli", "predict", MODEL, folder],
+                "predict": ["fewlabel.cli", "predict", MODEL, folder],
             }
             done = Running(project, [str(word) for word in commands[reader]]).wait(_PATIENCE)
             used = {
@@ -202,7 +202,7 @@ def offer_models(project: Project, rng: Random, n: int) -> Iterator[tuple]:
             tried, content = _changed_model(whole, rng) if i else _with_lambda(whole, canary)
             model.write_bytes(content)
             record.write_text(vouching.replace(digest, hashlib.md5(content).hexdigest()))
-            done = run(project, ["cli", "predict", MODEL, PHOTOS])
+            done = run(project, ["fewlabel.cli", "predict", MODEL, PHOTOS])
             has_run = canary.exists()
             canary.unlink(missing_ok=True)
             is_right = done.has_refused and not has_run
@@ -259,11 +259,14 @@ def break_records(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     """Break dvc.lock, params.yaml or labels.csv, and run what reads it."""
     with private_copy(project) as project:
         stages = lock(project)
-        predict = ["cli", "predict", MODEL, f"{PHOTOS}/part 0"]
+        predict = ["fewlabel.cli", "predict", MODEL, f"{PHOTOS}/part 0"]
         readers = {
-            "dvc.lock": [module(stages["propagate"]["cmd"]), predict, ["cli.verify"]],
+            "dvc.lock": [module(stages["propagate"]["cmd"]), predict, ["fewlabel.verify"]],
             "params.yaml": [module(stage["cmd"]) for stage in stages.values()],
-            LABELS: [module(stages["label"]["cmd"]), ["cli", "import-labels", "params.yaml"]],
+            LABELS: [
+                module(stages["label"]["cmd"]),
+                ["fewlabel.cli", "import-labels", "params.yaml"],
+            ],
         }
         for _ in range(n):
             name = rng.choice(list(readers))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.answers import Answer, Questions, now, save_answers
+from fewlabel.annotation.answers import Answer, Questions, now, save_answers
 
 if __name__ == "__main__":
     _, path, name, acknowledged = sys.argv

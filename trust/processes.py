@@ -108,7 +108,7 @@ def run(project, *commands: list[str], **settings) -> Done:
 
 def _record_outputs():
     """Do what `benchmarks.workspace.record_outputs` does, and write only that, which is faster."""
-    from stages.artifacts import LOCK, hash_of, locked_hashes
+    from fewlabel.storage import LOCK, hash_of, locked_hashes
 
     outs = [{"path": x, "md5": hash_of(x) if Path(x).exists() else ""} for x in locked_hashes()]
     LOCK.write_text(json.dumps({"stages": {"all": {"outs": outs}}}))

@@ -17,18 +17,18 @@ from PIL import Image
 from ruamel.yaml import YAML
 from sklearn.datasets import load_sample_image
 
-from stages.answers import Answer, Questions, now, save_answers
+from fewlabel.annotation.answers import Answer, Questions, now, save_answers
 from tests.conftest import Project, copy_checkout, private_environment, warmed
 
 PHOTOS = "data/images/photos"
-LABELS = "data/labels/labels.csv"
+LABELS = "data/annotations/labels.csv"
 RESULTS = ("data", "models", "metrics")
 SETTINGS = {
     "dataset.name": "folder",
-    "dataset.path": PHOTOS,
-    "dataset.image_size": 16,
-    "dataset.class_names": ["china", "flower"],
-    "dataset.test_labels": "test.csv",
+    "dataset.folder.path": PHOTOS,
+    "dataset.folder.image_size": 16,
+    "dataset.folder.class_names": ["china", "flower"],
+    "dataset.folder.test_labels": "test.csv",
     "label.source": "human",
     "label_budget": 12,
 }
@@ -138,7 +138,7 @@ def results(project: Project) -> tuple[dict, dict]:
 def files(project: Project, stage: dict, of: str) -> list[str]:
     """Return the files among the `deps` or `outs` of a stage that the pipeline has made."""
     paths = [entry["path"] for entry in stage.get(of, []) if entry["path"].startswith(RESULTS)]
-    kept = (PHOTOS, "data/labels")
+    kept = (PHOTOS, "data/annotations")
     return sorted(name for name in project.hashes(*paths) if not name.startswith(kept))
 
 

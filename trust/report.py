@@ -3,7 +3,7 @@
 from collections import Counter
 
 from benchmarks.workspace import ROOT
-from stages.artifacts import save_json, write
+from fewlabel.storage import save_json, write
 from trust.promises import Outcome, Promise
 
 RESULTS = ROOT / "trust/results.json"
@@ -29,7 +29,7 @@ _END = """## What is not promised
 - Pillow and Keras are trusted to read damaged files without a flaw in their use of memory.
 - `dvc gc --workspace --cloud` without `--all-commits` deletes what other commits have, as it says.
 - `git checkout --force` replaces labels that were not committed; `fewlabel restore-labels` brings
-  them back from `data/labels/.given.csv`.
+  them back from `data/annotations/.given.csv`.
 - `git clean -x` deletes that file, and all else that git ignores: photos, models and DVC's cache.
 - Nothing verifies the records that `dvc pull --run-cache` brings. Use it only with a remote that
   only your team can write to.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from stages.answers import now, save_answers
+from fewlabel.annotation.answers import now, save_answers
 from tests.conftest import Project
 from trust.projects import (
     LABELS,
@@ -152,7 +152,7 @@ def _apply_experiment(project, rng):
     if shown:
         project.dvc("exp", "apply", rng.choice(shown))
         # It puts labels.csv back as it was then.
-        project.run("python", "-m", "cli", "restore-labels")
+        project.run("python", "-m", "fewlabel.cli", "restore-labels")
 
 
 _FAMILY = "Sharing"

@@ -19,7 +19,7 @@ from trust.promises import Promise
 from trust.remotes import folder_remote, ssh_remote
 
 MODEL = "models/classifier.zip"
-PREDICT = ["cli", "predict", MODEL, f"{PHOTOS}/part 0", "--format", "csv"]
+PREDICT = ["fewlabel.cli", "predict", MODEL, f"{PHOTOS}/part 0", "--format", "csv"]
 _CANARY = "canary"
 
 
@@ -187,14 +187,14 @@ def flip_on_ssh(project: Project, rng: Random, n: int) -> Iterator[tuple]:
 
 def _verify(place, rng, n):
     """Have `make verify` look; it names what differs, and before anything does, nothing."""
-    done = run(place.project, ["cli.verify"])
+    done = run(place.project, ["fewlabel.verify"])
     yield done.code == 0, "nothing flipped", done.last_line or "nothing differs"
     names = sorted({name for name, _ in _readers(place)})
     for _ in range(n - 1):
         name = rng.choice(names)
         whole = (place.project.folder / name).read_bytes()
         with place.holding(name, flipped(whole, rng), is_brought=False):
-            done = run(place.project, ["cli.verify"])
+            done = run(place.project, ["fewlabel.verify"])
         digest = hashlib.md5(whole).hexdigest()
         shown = done.output + done.error
         is_named = any(text in shown for text in (name, digest, f"{digest[:2]}/{digest[2:]}"))
@@ -252,7 +252,7 @@ def _poison(place, rng, n):
         name, stage = pairs[i % len(pairs)]
         with place.holding(name, _poisoned(place.project, name)) as refusal:
             done = _read(place.project, stage)
-            run(place.project, ["cli.verify"])
+            run(place.project, ["fewlabel.verify"])
         has_run = canary.exists()
         canary.unlink(missing_ok=True)
         is_ignored = done.code == 0 and stage == "spread"  # which reads it with another method

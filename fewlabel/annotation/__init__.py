@@ -1,0 +1,1 @@
+"""What people answered, and what other tools exchange."""

@@ -1,0 +1,1 @@
+"""The classifiers to choose from."""

@@ -1,0 +1,44 @@
+"""Our convolutional network."""
+
+from pydantic import Field
+
+from fewlabel.classifiers.network_method import (
+    BatchSize,
+    Epochs,
+    LabelSmoothing,
+    LearningRate,
+    NetworkMethod,
+)
+
+
+class Settings(NetworkMethod):
+    epochs: Epochs = 6
+    batch_size: BatchSize = 128
+    learning_rate: LearningRate = 0.003
+    label_smoothing: LabelSmoothing = 0.1
+    augment: bool = Field(
+        True,
+        description="true or false: shift images and cut squares out of them while training.",
+    )
+
+    @property
+    def needs_unit_pixels(self):
+        return "augment" if self.augment else None
+
+    @staticmethod
+    def network(keras, input_shape, n_classes):
+        """Three convolutions, each halved by max pooling and normalized, and one dense layer."""
+        layers = keras.layers
+        hidden = []
+        for filters in (32, 64, 128):
+            hidden += [
+                layers.Conv2D(filters, 3, padding="same", use_bias=False),
+                # Before normalization and activation, which then have a quarter of the work.
+                layers.MaxPooling2D(2, padding="same"),
+                layers.BatchNormalization(momentum=0.9),
+                layers.Activation("relu"),
+            ]
+        hidden += [layers.Flatten(), layers.Dropout(0.3)]
+        return keras.Sequential(
+            [keras.Input(input_shape), *hidden, layers.Dense(n_classes, "softmax")], name="cnn"
+        )

@@ -1,0 +1,30 @@
+"""Seven dense layers."""
+
+from fewlabel.classifiers.network_method import (
+    BatchSize,
+    Epochs,
+    Features,
+    LabelSmoothing,
+    NetworkMethod,
+)
+
+
+class Settings(NetworkMethod):
+    epochs: Epochs = 4
+    batch_size: BatchSize = 256
+    label_smoothing: LabelSmoothing = 0.1
+    features: Features = "embedding"
+
+    @property
+    def reads(self):
+        return self.features
+
+    @staticmethod
+    def network(keras, input_shape, n_classes):
+        """Seven dense layers: 512, 256, 128, 64, 32, 16 and one per class."""
+        layers = [keras.layers.Flatten()]
+        layers += [keras.layers.Dense(units, "relu") for units in (512, 256, 128, 64, 32, 16)]
+        return keras.Sequential(
+            [keras.Input(input_shape), *layers, keras.layers.Dense(n_classes, "softmax")],
+            name="mlp",
+        )

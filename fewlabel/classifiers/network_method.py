@@ -1,0 +1,53 @@
+"""What networks have in common: their settings, and how they are built of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fewlabel.methods import MAX_INT, ClassifierMethod, PositiveFloat, PositiveInt
+
+Epochs = Annotated[PositiveInt, Field(description="Passes over the labeled images.")]
+MinSteps = Annotated[
+    PositiveInt, Field(description="At least this many gradient steps, however few the labels are.")
+]
+BatchSize = Annotated[int, Field(ge=2, le=MAX_INT, description="Images per gradient step.")]
+LearningRate = Annotated[
+    PositiveFloat, Field(description="Of Adam, at its peak; it warms up, then falls to zero.")
+]
+LabelSmoothing = Annotated[
+    float,
+    Field(ge=0, lt=1, description="Share of a label's probability given to all classes alike."),
+]
+Features = Annotated[
+    Literal["pixels", "embedding"], Field(description="What it reads: pixels or embedding.")
+]
+
+
+class NetworkMethod(ClassifierMethod):
+    """A network that is trained from scratch."""
+
+    epochs: Epochs
+    min_steps: MinSteps = 300
+    batch_size: BatchSize
+    learning_rate: LearningRate = 0.001
+    label_smoothing: LabelSmoothing
+
+    def build(self, image_shape, seed):
+        from fewlabel.classifiers.networks import NetworkClassifier
+
+        settings = self.model_dump(exclude={"features"})
+        name = type(self).__module__.rpartition(".")[2]
+        return NetworkClassifier(name, image_shape, random_state=seed, **settings)
+
+    @staticmethod
+    def network(keras: Any, input_shape: tuple[int, ...], n_classes: int) -> Any:
+        """Return an untrained network.
+
+        Parameters
+        ----------
+        keras : module
+        input_shape
+            Height, width and channels.
+        n_classes
+        """
+        raise NotImplementedError

@@ -1,0 +1,404 @@
+"""Keras networks behind scikit-learn's classifier protocol.
+
+TensorFlow takes seconds to import, so it is imported where a network is built, fitted or loaded.
+"""
+
+import math
+import os
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.errors import FewlabelError
+from fewlabel.memory import require_memory
+from fewlabel.methods import settings_of
+from fewlabel.parallel import progress
+
+_SHIFT_PIXELS = 2
+_CUTOUT_SHARE = 0.3
+_BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
+_PREDICT_BATCH = 48 * 22
+_FLOAT_BYTES = 4
+_INDEX_BYTES = 8
+
+
+class DivergedError(FewlabelError):
+    """Training left the finite numbers; the message begins with network and setting."""
+
+
+def import_keras():
+    """Keras on TensorFlow, repeating itself to the last bit on one machine, and quiet."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    return keras
+
+
+def random_shift_and_cutout(images, rng):
+    """Move each image by up to 2 pixels and blank a random square of it.
+
+    T. DeVries, G. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
+    2017.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, n_channels)
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    n, height, width = images.shape[:3]
+    padded = np.pad(images, [(0, 0), *[(_SHIFT_PIXELS, _SHIFT_PIXELS)] * 2, (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    tops, lefts = rng.integers(2 * _SHIFT_PIXELS + 1, size=(2, n))
+    shifted = np.moveaxis(windows[np.arange(n), tops, lefts], 1, -1)
+    inside = True
+    for axis, side in ((1, height), (2, width)):
+        half = side * _CUTOUT_SHARE / 2
+        center = rng.integers(side, size=(n, 1, 1, 1))
+        position = np.arange(side).reshape([-1 if a == axis else 1 for a in range(4)])
+        inside = inside & (np.abs(position - center) < half)
+    return np.where(inside, np.float32(0), shifted)
+
+
+class KerasClassifier(ClassifierMixin, BaseEstimator):
+    """Predicts by ``model_``, a Keras model from images to the probabilities of ``classes_``."""
+
+    def predict_proba(self, X):
+        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return predict(self.model_, X)
+
+    def predict(self, X):
+        """Most probable class of each image, of shape (n_images,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class NetworkClassifier(KerasClassifier):
+    """A Keras network trained from scratch with Adam and a one-cycle learning rate.
+
+    Parameters
+    ----------
+    architecture : str, default="mlp"
+        Name of a module of `fewlabel.classifiers`, whose `Settings.network` builds it.
+    image_shape : tuple of ints or None, default=None
+        Height, width and optionally channels of the images whose pixels are the rows of ``X``;
+        None takes a row as an image of one pixel's height.
+    epochs : int, default=10
+    min_steps : int, default=200
+        With few images, an epoch passes over them more than once, to make at least this many
+        gradient steps in all.
+    batch_size : int, default=64
+    learning_rate : float, default=0.003
+        Its peak, after a tenth of the steps; it falls to zero by half a cosine.
+    label_smoothing : float, default=0.0
+    augment : bool, default=False
+        Shift images and cut squares out of them while training.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    model_ : keras.Model
+        Maps images to class probabilities; not compiled.
+    """
+
+    def __init__(
+        self,
+        architecture="mlp",
+        image_shape=None,
+        epochs=10,
+        min_steps=200,
+        batch_size=64,
+        learning_rate=0.003,
+        label_smoothing=0.0,
+        augment=False,
+        random_state=None,
+    ):
+        self.architecture = architecture
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.label_smoothing = label_smoothing
+        self.augment = augment
+        self.random_state = random_state
+
+    def fit(self, X, y, callbacks=()):
+        """Train on labeled images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_pixels)
+        y : array-like of shape (n_images,)
+        callbacks : sequence of keras.callbacks.Callback, default=()
+
+        Raises
+        ------
+        DivergedError
+            If the loss, a weight or an output is not finite.
+        FewlabelError
+            If `batch_size` or `min_steps` needs more memory than there is.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        keras, seed = new_session(self.random_state)
+        height, width, *channels = self.image_shape or (1, X.shape[1])
+        images = X.reshape(len(X), height, width, *(channels or [1]))
+        network = settings_of("classifiers", self.architecture).network
+        self.model_ = network(keras, images.shape[1:], len(self.classes_))
+        fit_network(
+            keras,
+            self.model_,
+            keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+            images,
+            np.eye(len(self.classes_), dtype=np.float32)[targets],
+            epochs=self.epochs,
+            min_steps=self.min_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            transform=random_shift_and_cutout if self.augment else None,
+            metrics=["accuracy"],
+            callbacks=callbacks,
+        )
+        return self
+
+
+class EnsembleClassifier(KerasClassifier):
+    """Mean of a CNN on an image's pixels and a wide dense network on its embedding.
+
+    What one view gets wrong, the other often does not (A. Blum, T. Mitchell, "Combining Labeled
+    and Unlabeled Data with Co-Training", COLT 1998).
+
+    Parameters
+    ----------
+    image_shape : tuple of ints or None, default=None
+        Height, width and optionally channels of the images whose pixels are the first columns of
+        ``X``; the others are the embedding. With None, both networks see all columns.
+    cnn, wide_mlp : dict or None, default=None
+        Settings of each `NetworkClassifier`; None leaves its defaults.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    model_ : keras.Model
+        Of both networks, uncompiled.
+    """
+
+    def __init__(self, image_shape=None, cnn=None, wide_mlp=None, random_state=None):
+        self.image_shape = image_shape
+        self.cnn = cnn
+        self.wide_mlp = wide_mlp
+        self.random_state = random_state
+
+    def fit(self, X, y, callbacks=()):
+        """Train both networks on labeled images, one after the other; as `NetworkClassifier.fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_pixels + n_features)
+        y : array-like of shape (n_images,)
+        callbacks : sequence of keras.callbacks.Callback, default=()
+            Of the CNN's training.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        seed = check_random_state(self.random_state).randint(2**31)
+        n_pixels = math.prod(self.image_shape) if self.image_shape else X.shape[1]
+        embedding = slice(n_pixels if n_pixels < X.shape[1] else 0, None)
+        mlp = NetworkClassifier("wide_mlp", None, random_state=seed, **(self.wide_mlp or {}))
+        mlp.fit(X[:, embedding], y)
+        cnn = NetworkClassifier("cnn", self.image_shape, random_state=seed, **(self.cnn or {}))
+        cnn.fit(X[:, :n_pixels], y, callbacks)
+        self.classes_ = cnn.classes_
+        keras = import_keras()
+        row = keras.Input((X.shape[1],))
+        views = [(cnn.model_, row[:, :n_pixels]), (mlp.model_, row[:, embedding])]
+        self.model_ = keras.Model(
+            row,
+            keras.layers.Average()(
+                [model(keras.layers.Reshape(model.input_shape[1:])(view)) for model, view in views]
+            ),
+            name="cnn_mlp_ensemble",
+        )
+        return self
+
+
+def new_session(random_state):
+    """Begin a new model: Keras and the seed of all that is random in it.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    keras : module
+    seed : int
+    """
+    seed = check_random_state(random_state).randint(2**31)
+    keras = import_keras()
+    # Numbers layers from one again: their names do not depend on what was built before.
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(seed)
+    return keras, seed
+
+
+def fit_network(
+    keras,
+    model,
+    loss,
+    images,
+    targets,
+    *,
+    epochs,
+    min_steps,
+    batch_size,
+    learning_rate,
+    seed,
+    transform=None,
+    metrics=(),
+    callbacks=(),
+):
+    """Train a model with Adam and a one-cycle learning rate; it stays uncompiled.
+
+    It stops at the first loss that is not finite, as the weights then are not, either.
+
+    Parameters
+    ----------
+    keras : module
+    model : keras.Model
+    loss : str or keras.losses.Loss
+    images, targets : ndarray of shape (n_images, ...)
+    epochs, min_steps, batch_size, learning_rate
+        As in `NetworkClassifier`.
+    seed : int
+        Of the order of the images.
+    transform : callable (images, Generator) -> images, or None
+    metrics, callbacks : sequence
+        Keras's.
+
+    Raises
+    ------
+    DivergedError
+        If the loss, a weight or an output is not finite.
+    FewlabelError
+        If `batch_size` or `min_steps` needs more memory than there is.
+    """
+    # A model of its own to train leaves the optimizer's state out of what is kept.
+    trained = keras.Model(model.inputs, model.outputs)
+    n_batches = max(len(images) // batch_size, math.ceil(min_steps / epochs))
+    n_steps = epochs * n_batches
+    per_pass = max(len(images) // batch_size, 1)
+    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    needs = {
+        # Of the largest batch, each layer's output and its gradient.
+        "batch_size": 2 * -(-len(images) // per_pass) * outputs * _FLOAT_BYTES,
+        "min_steps": -(-n_batches // per_pass) * len(images) * _INDEX_BYTES,
+    }
+    for name, value in (("batch_size", batch_size), ("min_steps", min_steps)):
+        require_memory(needs[name], f"{model.name}.{name}", value)
+
+    def diverged(what):
+        return DivergedError(
+            f"{model.name}.learning_rate is {learning_rate:g}, but {what} became infinite or not a "
+            "number in training; lower it"
+        )
+
+    def check_loss(batch, logs):
+        if not math.isfinite(logs["loss"]):
+            raise diverged("the loss")
+        bar.update()
+
+    optimizer = keras.optimizers.Adam(one_cycle(keras, learning_rate, n_steps))
+    trained.compile(optimizer, loss, metrics=list(metrics))
+    batches = shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed)
+    with progress(None, f"train {model.name}", total=n_steps) as bar:
+        check = keras.callbacks.LambdaCallback(on_train_batch_end=check_loss)
+        trained.fit(batches, epochs=epochs, verbose=0, callbacks=[check, *callbacks])
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise diverged("a weight")
+    if not np.isfinite(model(images[:_PREDICT_BATCH], training=False)).all():
+        raise diverged("an output")
+
+
+def predict(model, X):
+    """Compute what a network gives for images, whose pixels may come in any shape.
+
+    Parameters
+    ----------
+    model : keras.Model
+    X : ndarray of shape (n_images, ...), float32
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_outputs)
+    """
+    images = X.reshape(len(X), *model.input_shape[1:])
+    # The last rows of a matrix product are added up in another order unless they fill a block: an
+    # image's probabilities would depend on its place among the others, and on the processor.
+    n_left = len(images) % _BLOCK_ROWS
+    filled = np.zeros((_BLOCK_ROWS, *images.shape[1:]), images.dtype)
+    filled[:n_left] = images[len(images) - n_left :]
+    parts = [images[: len(images) - n_left], filled]
+    return np.concatenate(
+        [model.predict(part, batch_size=_PREDICT_BATCH, verbose=0) for part in parts if len(part)]
+    )[: len(images)]
+
+
+def one_cycle(keras, peak, n_steps):
+    """Learning rate that rises for a tenth of the steps, then falls to zero by half a cosine."""
+    warmup = max(n_steps // 10, 1)
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 10, max(n_steps - warmup, 1), warmup_target=peak, warmup_steps=warmup
+    )
+
+
+def shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed):
+    """Epochs of batches that pass over the images in one new order after another.
+
+    Parameters
+    ----------
+    images, targets : ndarray of shape (n_images, ...)
+    batch_size : int
+        A batch has at least this many images, or all of them: batch norm cannot bear a single one.
+    n_batches : int
+        Batches per epoch.
+    transform : callable (images, Generator) -> images, or None
+    seed : int
+    """
+    per_pass = max(len(images) // batch_size, 1)
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__()
+            self.rng = np.random.default_rng(seed)
+            self.on_epoch_end()
+
+        def on_epoch_end(self):
+            n_passes = math.ceil(n_batches / per_pass)
+            self.orders = [self.rng.permutation(len(images)) for _ in range(n_passes)]
+
+        def __len__(self):
+            return n_batches
+
+        def __getitem__(self, i):
+            turn, within = divmod(i, per_pass)
+            rows = self.orders[turn][within::per_pass]
+            batch = images[rows]
+            return transform(batch, self.rng) if transform else batch, targets[rows]
+
+    return Batches()

@@ -1,0 +1,43 @@
+"""One wide hidden layer."""
+
+from fewlabel.classifiers.network_method import (
+    BatchSize,
+    Epochs,
+    Features,
+    LabelSmoothing,
+    NetworkMethod,
+)
+
+
+class WideMlp(NetworkMethod):
+    """Its settings, but for what it reads."""
+
+    epochs: Epochs = 6
+    batch_size: BatchSize = 256
+    label_smoothing: LabelSmoothing = 0.1
+
+    @staticmethod
+    def network(keras, input_shape, n_classes):
+        """One wide hidden layer, with much noise, so that it learns no single wrong label."""
+        layers = keras.layers
+        return keras.Sequential(
+            [
+                keras.Input(input_shape),
+                layers.Flatten(),
+                layers.GaussianNoise(0.5),
+                layers.Dense(2048, use_bias=False),
+                layers.BatchNormalization(momentum=0.9),
+                layers.Activation("relu"),
+                layers.Dropout(0.5),
+                layers.Dense(n_classes, "softmax"),
+            ],
+            name="wide_mlp",
+        )
+
+
+class Settings(WideMlp):
+    features: Features = "embedding"
+
+    @property
+    def reads(self):
+        return self.features

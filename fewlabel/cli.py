@@ -1,0 +1,106 @@
+"""The command `fewlabel`: use a trained model, and exchange labels with other tools."""
+
+import argparse
+
+from fewlabel.errors import exit_on_error
+
+FORMATS = ("table", "csv", "json")
+
+
+def main() -> None:
+    """Run the command that the command line names."""
+    parser = argparse.ArgumentParser(prog="fewlabel", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="classify images")
+    predict.add_argument("model", help="models/classifier.zip")
+    predict.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a file, a folder, or - for paths on stdin"
+    )
+    predict.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+    predict.set_defaults(run=_predict)
+
+    export = commands.add_parser(
+        "export-tasks", help="write the images that are left to label as Label Studio tasks"
+    )
+    export.add_argument("folder", help="where tasks.json and interface.xml go")
+    export.set_defaults(run=_export)
+
+    read = commands.add_parser("import-labels", help="add labels from Label Studio's JSON or a CSV")
+    read.add_argument("file", help="a CSV with the columns image and label, or a JSON export")
+    read.set_defaults(run=_import)
+
+    settle = commands.add_parser(
+        "settle-labels", help="keep one of the labels that different people gave an image"
+    )
+    settle.add_argument(
+        "whose", metavar="latest|NAME", help="the latest label, or that of the person of this name"
+    )
+    settle.set_defaults(run=_settle)
+
+    restore = commands.add_parser(
+        "restore-labels",
+        help="bring back labels that were given here, and that a checkout replaced",
+    )
+    restore.set_defaults(run=_restore)
+
+    arguments = parser.parse_args()
+    with exit_on_error():
+        arguments.run(arguments)
+
+
+def _predict(arguments):
+    from fewlabel.predict import predict
+
+    predict(arguments.model, arguments.images, arguments.format)
+
+
+def _export(arguments):
+    from fewlabel.annotation.answers import read_questions
+    from fewlabel.annotation.exchange import label_studio_interface, label_studio_tasks
+    from fewlabel.methods import chosen
+    from fewlabel.settings import read_params
+    from fewlabel.storage import save_json, write
+    from fewlabel.web.images import png_reader
+
+    questions = read_questions()
+    read_image = png_reader(chosen("datasets", read_params().dataset), questions.names)
+    tasks = label_studio_tasks(questions, read_image)
+    interface = label_studio_interface(questions.class_names)
+    save_json(f"{arguments.folder}/tasks.json", tasks)
+    write(
+        f"{arguments.folder}/interface.xml",
+        lambda path: path.write_text(interface, encoding="utf-8"),
+    )
+    print(f"{len(tasks)} tasks are in {arguments.folder}/tasks.json")
+
+
+def _import(arguments):
+    from fewlabel.annotation.answers import read_questions
+    from fewlabel.annotation.exchange import import_labels
+    from fewlabel.annotation.person import current_person
+
+    n_new = import_labels(arguments.file, read_questions(), current_person())
+    print(f"{n_new} labels are new")
+
+
+def _settle(arguments):
+    from fewlabel.annotation.answers import read_questions, refuse_contradictions
+    from fewlabel.annotation.contradictions import settle_labels
+
+    n_settled, unsettled = settle_labels(arguments.whose, read_questions())
+    print(f"{n_settled} contradictions are settled", flush=True)
+    refuse_contradictions(unsettled)
+
+
+def _restore(_):
+    from fewlabel.annotation.answers import read_questions, save_answers
+
+    questions = read_questions()
+    lost = questions.lost_answers()
+    save_answers(lost, questions)
+    print(f"{len(lost)} labels are back")
+
+
+if __name__ == "__main__":
+    main()

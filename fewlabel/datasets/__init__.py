@@ -1,0 +1,1 @@
+"""How images arrive, as uint8."""

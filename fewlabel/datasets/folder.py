@@ -1,0 +1,53 @@
+"""A user's own images: a folder of PNG and JPEG files, or an .npz with arrays."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from fewlabel.methods import DatasetMethod
+from fewlabel.text import shown
+
+
+class Settings(DatasetMethod):
+    path: str = Field(
+        "data/images",
+        description="A folder of PNG and JPEG files, with sub-folders, or an .npz that has uint8 "
+        "`images`.",
+    )
+    image_size: int = Field(
+        32,
+        ge=8,
+        le=512,
+        description="Side in pixels that images are scaled to fit, then padded with black: 8 to "
+        "512.",
+    )
+    class_names: list[str] = Field([], description="Names of the classes, two or more.")
+    test_labels: str | None = Field(
+        None,
+        description="null, or what to test with, in the folder: a CSV with the columns image and "
+        "label, or a sub-folder that has a sub-folder for each class.",
+    )
+
+    knows_labels: ClassVar[bool] = False
+
+    @property
+    def own_files(self):
+        return Path(self.path)
+
+    def problems(self):
+        named = {name.strip() for name in self.class_names} - {"", "?", "!"}
+        if 1 < len(named) == len(self.class_names):
+            return []
+        return [
+            f"dataset.folder.class_names is {shown(self.class_names)}, but must be a list of two "
+            "or more different names, neither ? nor !, where dataset.name is folder"
+        ]
+
+    def names_of_classes(self):
+        return self.class_names
+
+    def read(self):
+        from fewlabel.datasets.image_files import read_image_files
+
+        return read_image_files(**dict(self))

@@ -1,0 +1,73 @@
+"""Data sets in the shape and format of MNIST: four IDX files."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from fewlabel.methods import DatasetMethod, Facts, Images
+
+IDX_FILES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+"""Array name -> name of the raw file that holds it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of a package client that holds the four IDX files, raw or gzipped, in `folder`."""
+
+    client: Literal["apt-get", "npm"]
+    name: str
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the four IDX files of a data set come from, and what they must be.
+
+    Attributes
+    ----------
+    name : str
+        Of the data set, for messages.
+    facts : Facts
+    sha256 : dict of str to str
+        File name -> hexadecimal SHA-256 of its raw (decompressed) content.
+    mirrors : tuple of str
+        Base URLs; a file is at ``<mirror>/<file>.gz``.
+    package : Package
+        Where a machine that reaches no mirror gets the files.
+    """
+
+    name: str
+    facts: Facts
+    sha256: dict[str, str]
+    mirrors: tuple[str, ...]
+    package: Package
+
+
+class IdxDataset(DatasetMethod):
+    """Grayscale images from IDX files, each of exactly one class.
+
+    Attributes
+    ----------
+    origin : Origin
+    class_names : tuple of str
+        Name of class i at position i.
+    """
+
+    facts: ClassVar[Facts | None] = Facts(60_000, 10_000, (28, 28))
+    origin: ClassVar[Origin]
+    class_names: ClassVar[tuple[str, ...]]
+
+    def names_of_classes(self):
+        return list(self.class_names)
+
+    def read(self):
+        from fewlabel.datasets.image_files import hash_images
+        from fewlabel.datasets.sources import read_idx_files
+
+        arrays = read_idx_files(self.origin)
+        n_images = len(arrays["train_images"])
+        return Images(arrays, list(range(n_images)), hash_images(arrays["train_images"]), [])

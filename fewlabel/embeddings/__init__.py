@@ -1,0 +1,1 @@
+"""The feature spaces to choose from."""

@@ -1,0 +1,70 @@
+"""Learning curves, logged by DVCLive."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+
+from dvclive import Live
+
+from fewlabel.errors import FewlabelError
+from fewlabel.methods import ClassifierMethod
+from fewlabel.parallel import log_duration
+
+
+@contextmanager
+def learning_curve(folder: str) -> Iterator[Live]:
+    """Log to FOLDER/learning_curve, which is there if all that is done meanwhile succeeds."""
+    curve = Path(folder, "learning_curve")
+    # Git ignores this name, and what a killed process left there makes way.
+    unfinished = curve.with_name(".0.learning_curve")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with Live(str(unfinished), dvcyaml=False, save_dvc_exp=False) as live:
+            yield live
+        shutil.rmtree(curve, ignore_errors=True)
+        unfinished.replace(curve)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def fit_with_learning_curve(method: ClassifierMethod, classifier, X, y, live: Live) -> None:
+    """Fit and log loss and accuracy on the training images, a network's after each epoch.
+
+    Parameters
+    ----------
+    method
+        What the classifier was built from.
+    classifier
+        Unfitted; its `fit` takes Keras's callbacks if it is a network.
+    X
+        Of shape (n_images, n_features).
+    y
+        Of shape (n_images,).
+    live
+        Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
+
+    Raises
+    ------
+    FewlabelError
+        If the model's numbers do not stay finite; the message begins with model and setting.
+    """
+    if "callbacks" in signature(classifier.fit).parameters:
+        from fewlabel.classifiers.networks import import_keras
+
+        import_keras()
+        from dvclive.keras import DVCLiveCallback
+
+        classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
+        return
+    from sklearn.metrics import log_loss
+
+    with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
+        classifier.fit(X, y)
+    if problem := method.problem(classifier):
+        raise FewlabelError(problem)
+    probabilities = classifier.predict_proba(X)
+    live.log_metric("train/loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
+    live.log_metric("train/accuracy", float(classifier.score(X, y)))
+    live.next_step()

@@ -1,0 +1,316 @@
+"""Methods: what params.yaml chooses by name, each a module in the folder of its kind.
+
+A module is a method if it has a class `Settings` of its kind's base class below: its settings, the
+facts that others ask for, and the function that does the work. params.yaml chooses it by its name.
+Every run reads the settings of all methods, so a module imports what takes long inside functions.
+"""
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_INT = 10**9
+PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Reads = Literal["pixels", "embedding", "pixels and embedding"]
+
+CHOICES = {
+    "datasets": "name",
+    "embeddings": "method",
+    "selection": "method",
+    "propagation": "method",
+    "classifiers": "model",
+}
+"""Kind, which is a folder -> setting that names the chosen method."""
+
+
+class Strict(BaseModel):
+    """Settings that refuse unknown keys, values of another type, and changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Facts(NamedTuple):
+    """What is known of a data set before it is read.
+
+    Attributes
+    ----------
+    n_train_images, n_test_images : int
+    image_shape : tuple of ints
+        Height, width and optionally channels, in pixels.
+    """
+
+    n_train_images: int
+    n_test_images: int
+    image_shape: tuple[int, ...]
+
+
+class Images(NamedTuple):
+    """A data set, ready to be written.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        `train_images` and `test_images`, uint8 in 0..255 of shape (n_images, height, width), or
+        with 3 channels after that; `train_labels` and `test_labels`, int64 of shape (n_images,),
+        positions in the class names, -1 where nobody knows it.
+    names, sha256 : list of str
+        Of each training image: path or position; hexadecimal hash of its content.
+    problems : list of (str, str)
+        File that was skipped, its name on one line and in Unicode, and why.
+    """
+
+    arrays: "dict[str, np.ndarray]"
+    names: list[Any]
+    sha256: list[str]
+    problems: list[tuple[str, str]]
+
+
+class DatasetMethod(Strict):
+    """A data set: where images come from.
+
+    Attributes
+    ----------
+    facts : Facts or None
+        None where they are known only when it is read.
+    knows_labels : bool
+        Whether it has the labels of its training images, so that an oracle can be asked.
+    """
+
+    facts: ClassVar[Facts | None] = None
+    knows_labels: ClassVar[bool] = True
+
+    @property
+    def own_files(self) -> Path | None:
+        """Where a user's own files lie, if it is made of them."""
+        return None
+
+    def problems(self) -> list[str]:
+        """Say what is wrong with the settings if this data set is chosen, one sentence each."""
+        return []
+
+    def names_of_classes(self) -> list[str]:
+        """Name of class i at position i."""
+        raise NotImplementedError
+
+    def read(self) -> Images:
+        """Read all images.
+
+        Raises
+        ------
+        FewlabelError
+            If they cannot be had.
+        """
+        raise NotImplementedError
+
+
+class EmbeddingMethod(Strict):
+    """A feature space, of clusters, the graph and (if its settings say so) the classifier.
+
+    Attributes
+    ----------
+    ordered_components : bool
+        Whether the features are components in the order of their variance, of which the first tell
+        most.
+    needs_unit_pixels : bool
+        Whether pixels must be from 0 (black) to 1.
+    """
+
+    ordered_components: ClassVar[bool] = False
+    needs_unit_pixels: ClassVar[bool] = False
+
+    @property
+    def n_leading(self) -> int | None:
+        """Number of leading components for clusters and the graph; None is all."""
+        return None
+
+    def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
+        """Say which settings cannot be had of the images.
+
+        Parameters
+        ----------
+        n_images, image_shape
+            Training images; height, width and optionally channels. None where they are not known.
+
+        Returns
+        -------
+        list of str
+            What is wrong and what is allowed, one sentence each, the most basic first.
+        """
+        return []
+
+    def memory_needed(
+        self, image_shape: tuple[int, ...], n_images: list[int], n_threads: int
+    ) -> dict[str, int]:
+        """Return what is needed in bytes, at least, by the setting that decides it.
+
+        Parameters
+        ----------
+        image_shape
+        n_images
+            Of training and test images.
+        n_threads
+        """
+        return {}
+
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Any:
+        """Return an unfitted scikit-learn transformer, from rows of pixels to rows of features."""
+        raise NotImplementedError
+
+
+class Clusters(NamedTuple):
+    """Clusters of images, and the image of each that is to be labeled.
+
+    Attributes
+    ----------
+    model : object
+        What was fitted, for joblib.
+    assignment : ndarray of shape (n_images,), int32
+        Cluster of each image.
+    distance : ndarray of shape (n_images,), float32
+        Of each image to the center of its cluster.
+    representatives : ndarray of shape (n_clusters,), int64
+        One image of each cluster.
+    """
+
+    model: Any
+    assignment: "np.ndarray"
+    distance: "np.ndarray"
+    representatives: "np.ndarray"
+
+
+class SelectionMethod(Strict):
+    """A choice of the images to label: clusters and their representatives."""
+
+    def select(self, X: "np.ndarray", n_clusters: int, seed: int) -> Clusters:
+        """Cluster images and choose a representative of each cluster.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_images, n_features), float32
+        n_clusters, seed
+
+        Raises
+        ------
+        FewlabelError
+            If there cannot be as many clusters.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The images that labels are propagated to; what not every method needs is a function.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_images,), int
+        Labels, -1 where unlabeled.
+    n_classes : int
+    assignment : ndarray of shape (n_images,), int
+        Cluster of each image.
+    distance : callable
+        Returns the distance to the center of each image's cluster, of shape (n_images,).
+    affinity : callable
+        Returns the kNN graph of `fewlabel.propagation.knn_graph.affinity_graph`.
+    images : callable
+        Returns the normalized images, of shape (n_images, height, width, ...).
+    features : callable
+        Returns their features, of shape (n_images, n_features).
+    embedding : callable
+        Returns the fitted transformer from rows of normalized pixels to features.
+    has_ordered_components : bool
+        As `EmbeddingMethod.ordered_components`.
+    """
+
+    y: "np.ndarray"
+    n_classes: int
+    assignment: "np.ndarray"
+    distance: "Callable[[], np.ndarray]"
+    affinity: Callable[[], Any]
+    images: "Callable[[], np.ndarray]"
+    features: "Callable[[], np.ndarray]"
+    embedding: Callable[[], Any]
+    has_ordered_components: bool
+
+
+class PropagationMethod(Strict):
+    """A way from the labels of a few images to pseudo-labels of all."""
+
+    def propagate(self, pool: Pool) -> "tuple[np.ndarray, np.ndarray]":
+        """Give every image a class.
+
+        Returns
+        -------
+        pseudo_labels : ndarray of shape (n_images,), int64
+            The image's own label where it has one; -1 where no label reaches.
+        confidence : ndarray of shape (n_images,), float32
+            Larger is surer; infinite where `y` has a label.
+        """
+        raise NotImplementedError
+
+
+class ClassifierMethod(Strict):
+    """A classifier to train."""
+
+    @property
+    def reads(self) -> Reads:
+        """What its rows are: pixels, features, or pixels and then features."""
+        return "pixels"
+
+    @property
+    def needs_unit_pixels(self) -> str | None:
+        """Name of the setting for which pixels must be from 0 (black) to 1, if there is one."""
+        return None
+
+    def problem(self, classifier: Any) -> str | None:
+        """Say what is wrong with a fitted classifier; it begins with model and setting."""
+        return None
+
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Any:
+        """Return an unfitted classifier with `predict_proba`.
+
+        Parameters
+        ----------
+        image_shape
+            Of the images whose pixels are the rows, or begin them; None for rows of features.
+        seed
+        """
+        raise NotImplementedError
+
+
+@cache
+def names(kind: str) -> list[str]:
+    """Return the names of all methods of a kind.
+
+    Examples
+    --------
+    >>> names("embeddings")
+    ['patches', 'pca', 'pixels']
+    """
+    files = sorted(Path(__file__).with_name(kind).glob("*.py"))
+    return [
+        file.stem
+        for file in files
+        if re.search(r"^class Settings\(", file.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+
+def settings_of(kind: str, name: str) -> type[Any]:
+    """Return the class `Settings` of a method."""
+    return importlib.import_module(f"fewlabel.{kind}.{name}").Settings
+
+
+def chosen(kind: str, section: Any) -> Any:
+    """Return the settings of the method that a section of params.yaml chooses."""
+    return getattr(section, getattr(section, CHOICES[kind]))

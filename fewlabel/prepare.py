@@ -1,0 +1,116 @@
+"""What `make` does before it calls DVC: check what DVC would hang on, and mend what it left."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from fewlabel.errors import FewlabelError
+from fewlabel.methods import chosen
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import write
+
+RWLOCK = Path(".dvc/tmp/rwlock")
+LOCKS = [Path(folder, "dvc.lock") for folder in (".", "study", "frontier")]
+CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
+
+
+def main(params: Params) -> None:
+    """Mend the files of DVC that were cut off, and have DVC verify what remotes give.
+
+    Raises
+    ------
+    FewlabelError
+        If there is a pipe or a device among a user's own images, which DVC would read without end.
+    """
+    if folder := chosen("datasets", params.dataset).own_files:
+        _refuse_endless_files(folder)
+    if _stays(_is_cut_off, RWLOCK):
+        RWLOCK.unlink(missing_ok=True)
+        print(f"{RWLOCK} was left cut off by a DVC that was killed: removed")
+    for path in LOCKS:
+        if path.exists() and _stays(_is_no_lock, path):
+            _take_from_git(path)
+    for level, path in CONFIGS.items():
+        if path.exists() and "remote" in path.read_text(encoding="utf-8"):
+            _verify_remotes(level)
+
+
+def _refuse_endless_files(folder):
+    names = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
+    endless = [str(name) for name in names if name.exists() and not name.is_file()]
+    if endless:
+        raise FewlabelError(
+            f"{endless[0]} is a pipe or a device (one of {len(endless)} in {folder}), and DVC "
+            "would read it without end; delete it"
+        )
+
+
+def _is_cut_off(path):
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
+
+
+def _stays(is_wrong, path):
+    if not is_wrong(path):
+        return False
+    time.sleep(1)  # a DVC that runs may be just writing it
+    return is_wrong(path)
+
+
+def _is_no_lock(path):
+    """Whether DVC cannot read it, and not for a conflict, which is for people to settle."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if re.search("^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
+        return False
+    # Takes a third of a second.
+    from dvc.exceptions import DvcException
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils import strictyaml
+
+    try:
+        strictyaml.load(str(path), COMPILED_LOCKFILE_SCHEMA)
+    except DvcException:
+        return True
+    return False
+
+
+def _take_from_git(lock):
+    """Bring back the committed one; DVC's run cache has what was finished since."""
+    show = subprocess.run(["git", "show", f"HEAD:./{lock}"], capture_output=True, check=False)
+    if show.returncode:
+        lock.unlink()
+    else:
+        write(lock, lambda temporary: temporary.write_bytes(show.stdout))
+    how = "removed" if show.returncode else "it is as in the last commit again"
+    print(
+        f"{lock} was left cut off by a DVC that was interrupted: {how}; what ran since is in DVC's "
+        "run cache"
+    )
+
+
+def _verify_remotes(level):
+    from dvc.config import Config  # takes half a second
+
+    config = Config(".dvc")
+    unverified = [
+        name
+        for name, remote in config.read(level)["remote"].items()
+        if "verify" not in remote and "verify" not in config.read()["remote"][name]
+    ]
+    if unverified:
+        with config.edit(level) as edited:
+            for name in unverified:
+                edited["remote"][name]["verify"] = True
+        print(f"{CONFIGS[level]}: DVC now verifies what remote {', '.join(unverified)} gives")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""From the labels of a few images to pseudo-labels of all."""

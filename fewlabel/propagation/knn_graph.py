@@ -1,0 +1,188 @@
+"""The k-nearest-neighbor graph, and labels spread over it."""
+
+import numpy as np
+
+from fewlabel.parallel import for_each_block, progress
+from fewlabel.rows import scale_to_length
+
+_BLOCK_ROWS = 128
+_STRIDE = 32
+
+
+def nearest_neighbors(X, n_neighbors):
+    """Find each row's exact nearest neighbors among the other rows, by Euclidean distance.
+
+    All distances come from matrix products. Selecting the best of n candidates a row costs more
+    than computing them, so columns are first reduced to n / 32 interleaved groups by their best
+    member: the k best columns lie within the k best groups.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32
+    n_neighbors : int, less than n_samples
+
+    Returns
+    -------
+    neighbors : ndarray of shape (n_samples, n_neighbors), int32
+        Nearest first.
+    distances : ndarray of shape (n_samples, n_neighbors), float32
+    """
+    n_samples = len(X)
+    n_groups = -(-n_samples // _STRIDE)
+    centered = X - X.mean(axis=0)
+    half_norms = np.full(n_groups * _STRIDE, np.inf, np.float32)
+    half_norms[:n_samples] = np.einsum("ij,ij->i", centered, centered) / 2
+    columns = np.zeros((X.shape[1], n_groups * _STRIDE), np.float32)
+    columns[:, :n_samples] = centered.T
+    neighbors = np.empty((n_samples, n_neighbors), np.int32)
+    distances = np.empty((n_samples, n_neighbors), np.float32)
+    n_best_groups = min(n_neighbors, n_groups)
+    members = np.arange(_STRIDE) * n_groups
+
+    def find(rows):
+        closeness = centered[rows] @ columns
+        closeness -= half_norms
+        own = np.arange(rows.start, rows.stop)
+        closeness[own - rows.start, own] = -np.inf
+        best_of_group = closeness.reshape(len(own), _STRIDE, n_groups).max(axis=1)
+        groups = np.argpartition(-best_of_group, n_best_groups - 1)[:, :n_best_groups]
+        candidates = (groups[:, :, None] + members).reshape(len(own), -1)
+        candidate_closeness = np.take_along_axis(closeness, candidates, axis=1)
+        best = np.argpartition(-candidate_closeness, n_neighbors - 1)[:, :n_neighbors]
+        found = np.take_along_axis(candidates, best, axis=1)
+        # The products lose digits where distances are small; the differences do not.
+        offsets = centered[found] - centered[rows, None]
+        exact = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
+        order = np.lexsort((found, exact), axis=1)
+        neighbors[rows] = np.take_along_axis(found, order, axis=1)
+        distances[rows] = np.take_along_axis(exact, order, axis=1)
+
+    for_each_block(find, n_samples, _BLOCK_ROWS, "nearest neighbors")
+    return neighbors, distances
+
+
+def affinity_graph(neighbors, distances):
+    """Weights exp(-4 d^2 / d_k^2) of the kNN graph, symmetrized and normalized.
+
+    The width of each image's kernel is the distance d_k to its last neighbor, so a sparse region
+    is as well connected as a dense one.
+
+    Parameters
+    ----------
+    neighbors : ndarray of shape (n_samples, n_neighbors), int
+    distances : ndarray of shape (n_samples, n_neighbors), float
+
+    Returns
+    -------
+    scipy.sparse.csr_array of shape (n_samples, n_samples), float32
+        D^-1/2 W D^-1/2 (D. Zhou et al., NIPS 2003).
+    """
+    from scipy import sparse
+
+    n_samples, n_neighbors = neighbors.shape
+    scale = np.maximum(distances[:, -1:], np.finfo(np.float32).tiny)
+    weights = np.exp(-4 * (distances / scale) ** 2)
+    starts = np.arange(0, n_samples * n_neighbors + 1, n_neighbors)
+    directed = sparse.csr_array(
+        (weights.ravel(), neighbors.ravel(), starts), shape=(n_samples, n_samples)
+    )
+    graph = (directed + directed.T).tocsr()
+    root_degree = np.sqrt(graph.sum(axis=1))
+    rows = np.repeat(np.arange(n_samples), np.diff(graph.indptr))
+    graph.data /= root_degree[rows] * root_degree[graph.indices]
+    graph.sort_indices()
+    return graph.astype(np.float32)
+
+
+def spread_labels(graph, y, weights, n_classes, alpha, n_iterations):
+    """Spread the labels over the graph: class probabilities of every image.
+
+    Parameters
+    ----------
+    graph : sparse array of shape (n_samples, n_samples)
+        From `affinity_graph`.
+    y : ndarray of shape (n_samples,), int
+        Class of an image, -1 where it is unlabeled.
+    weights : ndarray of shape (n_samples,), float
+        How much a label counts.
+    n_classes : int
+    alpha : float in (0, 1)
+        Share of an image's scores that comes from its neighbors in each iteration.
+    n_iterations : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+        Rows sum to one; uniform where no label reaches.
+
+    References
+    ----------
+    D. Zhou, O. Bousquet, T. Lal, J. Weston, B. Schoelkopf, "Learning with Local and Global
+    Consistency", NIPS 2003.
+    """
+    labeled = np.flatnonzero(y >= 0)
+    seeds = np.zeros((len(y), n_classes), np.float32)
+    seeds[labeled, y[labeled]] = weights[labeled]
+    return smooth(graph, seeds, alpha, n_iterations)
+
+
+def smooth(graph, seeds, alpha, n_iterations):
+    """Mix the scores of each image with those of its neighbors, repeatedly.
+
+    Parameters
+    ----------
+    graph, alpha, n_iterations
+        As in `spread_labels`.
+    seeds : ndarray of shape (n_samples, n_classes), float32
+        Not negative.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+        Rows sum to one; uniform where nothing reaches.
+    """
+    scores = diffuse(graph, seeds, alpha, n_iterations)
+    total = scores.sum(axis=1, keepdims=True)
+    reached = total > 0
+    return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))
+
+
+def graph_smoothed_features(graph, X, alpha, n_iterations):
+    """Smooth the features of images over the graph, and append half of the features themselves.
+
+    Clusters of these follow the graph that labels spread over, and their representatives are
+    typical of it; smoothed features alone would let unlike images represent a cluster.
+
+    Parameters
+    ----------
+    graph, alpha, n_iterations
+        As in `spread_labels`.
+    X : ndarray of shape (n_samples, n_features), float32
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 2 * n_features), float32
+        Rows of X diffused over the graph, each of the length that it had; then half of X.
+    """
+    length = np.linalg.norm(X, axis=1, keepdims=True)
+    smoothed = scale_to_length(diffuse(graph, X, alpha, n_iterations), length)
+    return np.hstack([smoothed, X / 2])
+
+
+def diffuse(graph, rows, alpha, n_iterations):
+    """Add to the row of each image those of its neighbors, and of theirs.
+
+    Parameters
+    ----------
+    graph, alpha, n_iterations
+        As in `spread_labels`.
+    rows : ndarray of shape (n_samples, n_features), float32
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float32
+    """
+    diffused = rows
+    for _ in progress(range(n_iterations), "spread"):
+        diffused = alpha * (graph @ diffused) + (1 - alpha) * rows
+    return diffused

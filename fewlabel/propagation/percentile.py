@@ -1,0 +1,34 @@
+"""The most confident pseudo-labels: a percentile of each cluster."""
+
+import numpy as np
+
+
+def most_confident(confidence, assignment, percentile):
+    """Choose the most confident share of each cluster.
+
+    Taken within each cluster, since over all images at once the hard classes would starve. A
+    cluster of n images keeps ceil(n * percentile / 100): at least one, so a cluster of one image
+    keeps it. Of equally confident images the first are chosen.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_images,), float
+        Larger is surer.
+    assignment : ndarray of shape (n_images,), int
+        Cluster of each image.
+    percentile : float, 0 < percentile <= 100
+
+    Returns
+    -------
+    ndarray of shape (n_images,), bool
+    """
+    by_confidence = np.lexsort((-confidence, assignment))
+    _, first, cluster, size = np.unique(
+        assignment[by_confidence], return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.arange(len(confidence)) - first[cluster]
+    # Less a hair: 8.8 % of 375 images is 33.000000000000004 in floating point, and is 33.
+    quota = np.ceil(size * percentile / 100 - 1e-9)
+    chosen = np.zeros(len(confidence), bool)
+    chosen[by_confidence] = rank < quota[cluster]
+    return chosen

@@ -1,0 +1,88 @@
+"""Kernel regression from the labels, combined with the kNN graph."""
+
+import numpy as np
+from pydantic import Field
+
+from fewlabel.embeddings.components import leading_components
+from fewlabel.methods import PositiveFloat, PositiveInt, PropagationMethod
+from fewlabel.propagation.confidence import best_class, cluster_weights
+from fewlabel.propagation.knn_graph import smooth, spread_labels
+from fewlabel.rows import transform_images
+
+
+class Settings(PropagationMethod):
+    alpha: float = Field(0.95, gt=0, lt=1, description="As for graph.")
+    n_iterations: PositiveInt = Field(60, description="As for graph.")
+    graph_half_weight: PositiveFloat = Field(
+        100.0,
+        description="Number of labels with which labels spread as for graph count half; with more "
+        "they count less.",
+    )
+    neighbor_half_weight: PositiveFloat = Field(
+        1000.0,
+        description="Number of labels with which an image's own scores count as much as its "
+        "neighbors'; with more labels they count more.",
+    )
+
+    def propagate(self, pool):
+        affinity, scores = pool.affinity(), _scores(pool)
+        return combine_with_graph(affinity, pool.assignment, scores, pool.y, **dict(self))
+
+
+def _scores(pool):
+    from fewlabel.propagation.kernel_regression import MIN_COMPONENTS, class_scores, examples
+
+    labeled = np.flatnonzero(pool.y >= 0)
+    if not len(labeled):
+        return np.zeros((len(pool.y), pool.n_classes), np.float32)
+    images, y = examples(pool.images()[labeled], pool.y[labeled])
+    example_features = transform_images(pool.embedding(), images)
+    features = pool.features()
+    if pool.has_ordered_components:
+        n_components = max(MIN_COMPONENTS, len(labeled))
+        features, example_features = (
+            leading_components(rows, n_components) for rows in (features, example_features)
+        )
+    return class_scores(features, example_features, y, pool.n_classes)
+
+
+def combine_with_graph(
+    affinity, assignment, scores, y, alpha, n_iterations, graph_half_weight, neighbor_half_weight
+):
+    """Combine class scores from a regression with the kNN graph, with confidence in clear winners.
+
+    The scores are multiplied by the probabilities that labels spread over the graph give, as by a
+    second expert (G. Hinton, "Training Products of Experts by Minimizing Contrastive Divergence",
+    Neural Computation 2002), then smoothed over the graph. The more labels there are, the more the
+    regression knows that neighbors do not: with n labels, the exponent of the spread probabilities
+    is graph_half_weight / (graph_half_weight + n), and the share of its neighbors in an image's
+    smoothed scores neighbor_half_weight / (neighbor_half_weight + n).
+
+    Parameters
+    ----------
+    affinity : sparse array of shape (n_images, n_images)
+        From `fewlabel.propagation.knn_graph.affinity_graph`.
+    assignment : ndarray of shape (n_images,), int
+        Cluster of each image.
+    scores : ndarray of shape (n_images, n_classes), float32
+        From `fewlabel.propagation.kernel_regression.class_scores`; what is below 0 counts as 0.
+    y : ndarray of shape (n_images,), int
+        Labels, -1 where unlabeled; they replace their images' scores.
+    alpha, n_iterations
+        As in `fewlabel.propagation.knn_graph.spread_labels`.
+    graph_half_weight, neighbor_half_weight : float
+
+    Returns
+    -------
+    pseudo_labels, confidence
+        As of `fewlabel.methods.PropagationMethod.propagate`.
+    """
+    labeled = np.flatnonzero(y >= 0)
+    weights = cluster_weights(assignment, y)
+    spread = spread_labels(affinity, y, weights, scores.shape[1], alpha, n_iterations)
+    own = np.maximum(scores, 0)
+    own *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
+    own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    own[labeled] = np.eye(scores.shape[1], dtype=np.float32)[y[labeled]]
+    neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
+    return best_class(smooth(affinity, own, neighbor_share, n_iterations), y)

@@ -1,0 +1,53 @@
+"""Clusters by a scikit-learn clustering, and the image that represents each cluster."""
+
+import numpy as np
+
+from fewlabel.errors import FewlabelError
+from fewlabel.methods import Clusters
+from fewlabel.parallel import log_duration
+
+
+def fit_clusters(clustering, X) -> Clusters:
+    """Fit a clustering; find each image's cluster and each cluster's representative.
+
+    Parameters
+    ----------
+    clustering : KMeans or MiniBatchKMeans
+        Fitted here.
+    X : ndarray of shape (n_images, n_features)
+
+    Returns
+    -------
+    Clusters
+        The distance is Euclidean, to the centroid; the representative is the image that is nearest
+        to it, the first of equals.
+
+    Raises
+    ------
+    FewlabelError
+        If there are fewer images than clusters, or a cluster is empty, as happens with fewer
+        different images than clusters.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if len(X) < clustering.n_clusters:
+        raise FewlabelError(
+            f"label_budget is {clustering.n_clusters}, but must be at most {len(X)}: a cluster "
+            "needs an image"
+        )
+    # Two threads add in one order whichever ends first; with more, sums differ in the last bit.
+    with (
+        threadpool_limits(2, user_api="openmp"),
+        log_duration(f"k-means: {clustering.n_clusters:,} clusters of {len(X):,} images"),
+    ):
+        assignment = clustering.fit_predict(X)
+    offsets = X - clustering.cluster_centers_[assignment]
+    distance = np.sqrt(np.einsum("ij,ij->i", offsets, offsets)).astype(np.float32)
+    by_cluster = np.lexsort((distance, assignment))
+    clusters, first = np.unique(assignment[by_cluster], return_index=True)
+    if len(clusters) < clustering.n_clusters:
+        raise FewlabelError(
+            f"k-means left {clustering.n_clusters - len(clusters)} of {clustering.n_clusters} "
+            "clusters empty; lower label_budget (minibatch leaves more of them empty than kmeans)"
+        )
+    return Clusters(clustering, assignment, distance, by_cluster[first])

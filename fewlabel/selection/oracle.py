@@ -1,0 +1,43 @@
+"""An oracle that is asked for labels in place of a person."""
+
+import numpy as np
+
+from fewlabel.errors import FewlabelError
+
+
+def oracle_labels(labels, chosen, error_rate, seed):
+    """Answer as a person would who is asked for the chosen images and errs at `error_rate`.
+
+    An image gets the same answer whoever chose it, so that two ways of choosing meet the same
+    person.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_images,), int
+        The true classes.
+    chosen : ndarray of int
+        Indices of the images to ask for.
+    error_rate : float in [0, 1]
+        Probability of a wrong class, each of the others as likely.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_images,), int64
+        The answers, -1 where nobody was asked.
+
+    Raises
+    ------
+    FewlabelError
+        Where all images are of one class, so that no answer can be wrong.
+    """
+    rng = np.random.default_rng([seed, 2])
+    errs = rng.random(len(labels)) < error_rate
+    n_classes = labels.max() + 1
+    if n_classes < 2 and error_rate > 0:
+        raise FewlabelError("an oracle that errs needs at least two classes")
+    shift = rng.integers(1, max(n_classes, 2), size=len(labels))
+    answers = np.where(errs, (labels + shift) % n_classes, labels)
+    asked = np.full(len(labels), -1)
+    asked[chosen] = answers[chosen]
+    return asked

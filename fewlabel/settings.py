@@ -1,0 +1,259 @@
+"""The settings of the pipeline: params.yaml as one schema, composed of the methods' own."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, create_model, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+from fewlabel.errors import FewlabelError, exit_on_error
+from fewlabel.methods import (
+    CHOICES,
+    PositiveInt,
+    Share,
+    Strict,
+    chosen,
+    names,
+    settings_of,
+)
+from fewlabel.text import one_line, shown
+
+PARAMS_FILE = "params.yaml"
+MAX_BYTES = 1_000_000
+_MAX_PROBLEMS = 20
+_MAX_KEY_CHARACTERS = 80
+_MAX_REASON_CHARACTERS = 300
+
+
+def _choice(kind: str, default: str, description: str, **others: Any) -> Any:
+    """Return the model of a section that chooses a method, with the settings of each method."""
+    methods = {name: settings_of(kind, name) for name in names(kind)}
+    lines = [description]
+    sections = {}
+    for name, settings in methods.items():
+        lines.append(f"- {name}: {sys.modules[settings.__module__].__doc__.splitlines()[0]}")
+        sections[name] = (settings, settings())
+    by_name = (Literal[*methods], Field(default, description="\n".join(lines)))
+    return create_model(
+        f"{kind.title()}Section", __base__=Strict, **{CHOICES[kind]: by_name}, **sections, **others
+    )
+
+
+class NormalizeSettings(Strict):
+    method: Literal["unit", "minmax", "standard"] = Field(
+        "unit",
+        description="unit (divide by 255), minmax or standard (each pixel; fitted on the training "
+        "images only). standard suits neither patches nor augment, which need pixels from 0 "
+        "(black) to 1.",
+    )
+
+
+class LabelSettings(Strict):
+    source: Literal["oracle", "human"] = Field(
+        "oracle",
+        description="oracle: the data set's own labels, looked up only for the images that were "
+        "chosen; or human: labels that people gave with `make label`.",
+    )
+    oracle_error_rate: Share = Field(
+        0.0, description="Share of its labels that are wrong: people err too."
+    )
+
+
+class GraphSettings(Strict):
+    n_neighbors: PositiveInt = Field(
+        15, description="Nearest neighbors that an image is connected with."
+    )
+
+
+DatasetSection = _choice(
+    "datasets",
+    "fashion_mnist",
+    "Only the chosen data set's settings below count.",
+)
+EmbedSection = _choice("embeddings", "patches", "Only the chosen method's settings below count.")
+ClusterSection = _choice(
+    "selection",
+    "kmeans",
+    "Only the chosen method's settings below count.",
+    alpha=(
+        Annotated[float, Field(ge=0, lt=1)],
+        Field(
+            0.9,
+            description="Clusters are made of graph-smoothed features: share of an image's "
+            "features that comes from its neighbors, from 0 (none) to below 1.",
+        ),
+    ),
+    n_iterations=(
+        PositiveInt,
+        Field(20, description="Times that features spread from neighbor to neighbor."),
+    ),
+)
+PropagateSection = _choice(
+    "propagation",
+    "regression",
+    "Only the chosen method's settings below count.",
+    percentile=(
+        Annotated[float, Field(gt=0, le=100)],
+        Field(
+            95.0,
+            description="Keep the pseudo-labels of the most confident images of each cluster: 0 < "
+            "percentile <= 100.",
+        ),
+    ),
+)
+TrainSection = _choice(
+    "classifiers", "cnn_mlp_ensemble", "Only the chosen model's settings below count."
+)
+
+
+class Params(Strict):
+    """Every setting of params.yaml; the descriptions say what each one means."""
+
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Every random choice follows from it: 0 to 4294967295."
+    )
+    dataset: DatasetSection = DatasetSection()
+    label_budget: PositiveInt = Field(
+        100,
+        description="Labels to ask for: the number of clusters, and of images in the random subset "
+        "to compare with.",
+    )
+    normalize: NormalizeSettings = NormalizeSettings()
+    embed: EmbedSection = Field(
+        EmbedSection(),
+        description="The feature space of clustering, graph and (if it says so below) classifier.",
+    )
+    cluster: ClusterSection = ClusterSection()
+    label: LabelSettings = LabelSettings()
+    graph: GraphSettings = GraphSettings()
+    propagate: PropagateSection = PropagateSection()
+    train: TrainSection = TrainSection()
+
+    @model_validator(mode="after")
+    def _has_pixels_in_the_unit_interval(self) -> Self:
+        if self.normalize.method != "standard":
+            return self
+        asks = {}
+        if chosen("embeddings", self.embed).needs_unit_pixels:
+            asks["embed.method"] = self.embed.method
+        if key := chosen("classifiers", self.train).needs_unit_pixels:
+            asks[f"train.{self.train.model}.{key}"] = True
+        for key, value in asks.items():
+            raise ValueError(
+                f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {key} is "
+                f"{value!r}, which needs pixels from 0 (black) to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_dataset(self) -> Self:
+        dataset, name = chosen("datasets", self.dataset), self.dataset.name
+        problems = dataset.problems()
+        if self.label.source == "oracle" and not dataset.knows_labels:
+            problems.append(
+                f"label.source is 'oracle', but must be 'human' where dataset.name is {name}: "
+                "nothing else knows the labels"
+            )
+        n_images, shape = None, None
+        if dataset.facts:  # else they are known when it is read
+            n_images, shape = dataset.facts.n_train_images, dataset.facts.image_shape
+            limits = [
+                ("label_budget", self.label_budget, n_images),
+                ("graph.n_neighbors", self.graph.n_neighbors, n_images - 1),
+            ]
+            problems += [
+                f"{key} is {value}, but must be at most {limit} with {name}, which has {n_images} "
+                f"training images of {' x '.join(map(str, shape))} pixels"
+                for key, value, limit in limits
+                if value > limit
+            ]
+        problems += chosen("embeddings", self.embed).problems(n_images, shape)
+        for problem in problems:
+            raise ValueError(problem)
+        return self
+
+
+class ParamsError(FewlabelError):
+    """A setting is missing, unknown, of a wrong type or impossible."""
+
+
+def read_params(path: str | Path = PARAMS_FILE) -> Params:
+    """Read and check the settings.
+
+    Raises
+    ------
+    ParamsError
+        Naming every key that is wrong, its value and what is allowed.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ParamsError(f"{path} has more than {MAX_BYTES:,} bytes, which no settings need")
+        # YAML 1.2, as DVC writes it: 1e-05 is a number, where PyYAML reads it as text.
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = _Constructor
+        values = yaml.load(content)
+    except RecursionError as error:
+        raise ParamsError(f"{path} cannot be read: it is nested too deeply") from error
+    # ruamel.yaml lets through what int(), float() and date() raise.
+    except (OSError, ValueError, YAMLError) as error:
+        reason = one_line(error, _MAX_REASON_CHARACTERS)
+        raise ParamsError(f"{path} cannot be read: {reason}") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        problems = [_sentence(problem) for problem in error.errors()]
+        more = len(problems) - _MAX_PROBLEMS
+        if more > 0:
+            problems[_MAX_PROBLEMS:] = [f"and {more} more problems"]
+        raise ParamsError(f"{path}: {'; '.join(problems)}") from error
+
+
+class _Constructor(SafeConstructor):
+    """Refuses lists of mappings to merge: nested ones grow a file tenfold per line."""
+
+    def flatten_mapping(self, node: MappingNode) -> None:
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge" and isinstance(value, SequenceNode):
+                raise ConstructorError(None, None, "<< may merge one mapping only", key.start_mark)
+        super().flatten_mapping(node)
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Run a stage with the settings and the words of the command line.
+
+    The settings are checked before a stage imports what it computes with, which takes seconds.
+    An error for the user ends the process with one line and exit code 1.
+    """
+    with exit_on_error():
+        main(read_params(), *sys.argv[1:])
+
+
+def _sentence(problem: dict) -> str:
+    key = ".".join(one_line(part, _MAX_KEY_CHARACTERS) for part in problem["loc"])
+    value = shown(problem["input"])
+    match problem["type"]:
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case "missing":
+            return f"{key} is missing"
+        case "model_type":
+            return f"{key or 'the file'} is {value}, but must be a mapping of settings"
+        case "extra_forbidden" | "invalid_key":
+            allowed = ", ".join(_settings_at(problem["loc"][:-1]).model_fields) or "none"
+            return f"{key} is no setting; allowed here are {allowed}"
+    expected = problem["msg"].removeprefix("Input should be ")
+    return f"{key} is {value}, but must be {expected}"
+
+
+def _settings_at(location: tuple) -> type[Strict]:
+    settings = Params
+    for key in location:
+        settings = settings.model_fields[key].annotation
+    return settings

@@ -1,0 +1,209 @@
+"""Files that stages write and read: atomic, the same bytes for the same content, and verified.
+
+What a stage reads came from a remote or a cache, where a stranger or a broken disk may have changed
+it, and DVC does not look. dvc.lock came with the code, and says what each file must be.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fewlabel.errors import FewlabelError
+from fewlabel.text import one_line
+
+LOCK = Path("dvc.lock")
+
+_FULL_DISK = 2**16  # bytes that are free
+
+
+class ArtifactError(FewlabelError):
+    """A file cannot be written, or is not what its stage wrote."""
+
+
+def locked_hashes(lock: Path = LOCK) -> dict[str, str]:
+    """Path of each output in dvc.lock -> its MD5, hexadecimal, of a folder with ".dir" after it.
+
+    Raises
+    ------
+    ArtifactError
+        If dvc.lock cannot be read.
+    """
+    try:
+        stages = YAML(typ="safe").load(lock)["stages"].values()
+        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+    except FileNotFoundError:
+        return {}
+    # A file of another form fails in as many ways as there are forms.
+    except (
+        *(OSError, ValueError, YAMLError, RecursionError),
+        *(LookupError, TypeError, AttributeError),
+    ) as error:
+        raise ArtifactError(
+            f"{lock} is not as DVC writes it ({one_line(error)}); merge it, or bring it back by "
+            "`git checkout dvc.lock`, then run `dvc repro`"
+        ) from error
+
+
+def hash_of(path: str | Path) -> str:
+    """MD5 of a file or folder, as DVC records it."""
+    path = Path(path)
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    names = sorted(f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file())
+    listing = json.dumps([{"md5": hash_of(path / name), "relpath": name} for name in names])
+    return hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def verified(path: str | Path, lock: Path = LOCK) -> Path:
+    """Return the path of a file or folder that is what dvc.lock says its stage wrote.
+
+    Raises
+    ------
+    ArtifactError
+        If it is something else, is missing, or dvc.lock does not have it.
+    """
+    expected = locked_hashes(lock).get(str(path))
+    if expected is None:
+        raise ArtifactError(f"{path} is no output in {lock} yet; run `dvc repro`")
+    try:
+        found = hash_of(path)
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{error.filename} is missing; run `dvc pull`, or `dvc repro`"
+        ) from error
+    if found != expected:
+        raise ArtifactError(
+            f"{path} has the MD5 {found}, but its stage wrote {expected} by {lock}: it was "
+            f"changed since, here, in the cache or in a remote; run `make verify`, delete what it "
+            "names, then `dvc pull` or `dvc repro`"
+        )
+    return Path(path)
+
+
+def load_array(path: str | Path, mmap_mode: str | None = None) -> np.ndarray:
+    """Read what `save_array` wrote, if it is what dvc.lock says.
+
+    Raises
+    ------
+    ArtifactError
+        As `verified` does.
+    """
+    return np.load(verified(path), mmap_mode=mmap_mode)
+
+
+def load_graph(path: str | Path):
+    """Read what `save_graph` wrote, if it is what dvc.lock says.
+
+    Raises
+    ------
+    ArtifactError
+        As `verified` does.
+    """
+    from scipy import sparse
+
+    return sparse.load_npz(verified(path))
+
+
+def load_joblib(path: str | Path, lock: Path = LOCK) -> Any:
+    """Read what `save_joblib` wrote, if it is what dvc.lock says: loading it can run any code.
+
+    Raises
+    ------
+    ArtifactError
+        As `verified` does.
+    """
+    return unpickle(verified(path, lock).read_bytes())
+
+
+def unpickle(content: bytes) -> Any:
+    """Load what joblib wrote, of which the caller knows that this project made it."""
+    import joblib
+
+    return joblib.load(io.BytesIO(content))
+
+
+def write(path: str | Path, write_to: Callable[[Path], None]) -> None:
+    """Have `write_to` write a file under a temporary name, then give it its name.
+
+    Temporary files that a killed process left are removed.
+
+    Parameters
+    ----------
+    path
+        Where the file belongs; its folder is made where it is missing.
+    write_to
+        Called with the temporary path, which ends as `path` does.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be written; the file that was there is still there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.iterdir():
+            if re.fullmatch(rf"\.\d+\.{re.escape(path.name)}", left.name):
+                left.unlink(missing_ok=True)
+        write_to(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        # Libraries hide the cause.
+        is_full = shutil.disk_usage(_existing(path.parent)).free < _FULL_DISK
+        cause = "no space is left on the disk" if is_full else error.strerror or one_line(error)
+        raise ArtifactError(f"{path} cannot be written: {cause}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _existing(folder):
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def save_array(path: str | Path, array: np.ndarray) -> None:
+    """Write an array as .npy, in C order."""
+    write(path, lambda temporary: np.save(temporary, np.ascontiguousarray(array)))
+
+
+def save_joblib(path: str | Path, value: Any) -> None:
+    """Write any picklable value with joblib."""
+    import joblib
+
+    write(path, lambda temporary: joblib.dump(value, temporary))
+
+
+def save_graph(path: str | Path, graph) -> None:
+    """Write a sparse array as .npz, which holds arrays and nothing that could run."""
+    from scipy import sparse
+
+    write(path, lambda temporary: sparse.save_npz(temporary, graph, compressed=False))
+
+
+def save_json(path: str | Path, value: Any) -> None:
+    """Write JSON, indented, keys in their order."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def load_json(path: str | Path) -> Any:
+    """Read JSON."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def save_table(path: str | Path, columns: dict[str, Any]) -> None:
+    """Write equally long columns as CSV with a header."""
+    import pandas as pd
+
+    write(path, lambda temporary: pd.DataFrame(columns).to_csv(temporary, index=False))

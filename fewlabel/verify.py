@@ -1,0 +1,123 @@
+"""Hash everything that DVC keeps, and name what is not what it must be: `make verify`.
+
+DVC itself takes what lies in a cache, in a remote or in the workspace by its name, date and size.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.utils import relpath
+
+from fewlabel.errors import FewlabelError, exit_on_error
+from fewlabel.parallel import progress
+from fewlabel.storage import hash_of
+from fewlabel.text import one_line
+
+_BLOCK_BYTES = 2**20
+
+
+def main() -> None:
+    """Print each file of workspace, cache and remotes whose content is not that of its hash.
+
+    Raises
+    ------
+    FewlabelError
+        If there is one, or a remote cannot be read.
+    """
+    try:
+        with Repo() as repo:
+            stores = {"cache": repo.cache.local}
+            for name in repo.config["remote"]:
+                stores[f"remote {name}"] = repo.cloud.get_remote_odb(name)
+            recorded = [out for out in repo.index.outs if out.hash_info and out.hash_info.value]
+            found = [f"workspace: {line}" for line in wrong_in_workspace(recorded)]
+            known = {}
+            for out in recorded:
+                known |= {digest: path for path, digest in listing(out).items()}
+                known[out.hash_info.value] = out.fs_path
+            for place, store in stores.items():
+                found += [f"{place}: {line}" for line in wrong_in_store(store, place, known)]
+    except (DvcException, OSError) as error:
+        raise FewlabelError(f"not all could be read: {one_line(error)}") from error
+    print(*found, sep="\n", end="\n" * bool(found))
+    if found:
+        raise FewlabelError(
+            f"{len(found)} files are not what their hashes say; delete those in the cache and in "
+            "remotes, then `dvc push` from where they are right, or `dvc pull`, or `dvc repro`"
+        )
+    print(f"workspace, {', '.join(stores)}: every file is what its hash says")
+
+
+def wrong_in_workspace(recorded: list) -> Iterator[str]:
+    """Yield a line for each output or own file that is there, and is not what DVC recorded.
+
+    Of a folder, each file in it that differs has a line, if the cache has the folder's listing.
+
+    Parameters
+    ----------
+    recorded : list of dvc.output.Output
+    """
+    for out in progress(recorded, "workspace"):
+        path, expected = Path(out.fs_path), out.hash_info.value
+        if not path.exists() or (found := hash_of(path)) == expected:
+            continue  # what is missing is to be pulled, or made
+        there = {str(file): hash_of(file) for file in path.rglob("*") if file.is_file()}
+        listed = listing(out)
+        names = sorted(there.keys() | listed.keys()) if listed else []
+        differing = [name for name in names if there.get(name) != listed.get(name)]
+        for name in differing:
+            was = f"not {listed[name]}" if name in listed else "and was not there"
+            now = f"has the MD5 {there[name]}, {was}" if name in there else "is missing"
+            yield f"{relpath(name)} {now}"
+        if not differing:
+            yield f"{relpath(path)} has the MD5 {found}, not {expected}"
+
+
+def listing(out) -> dict[str, str]:
+    """Path of each file in a folder that DVC recorded -> its MD5; empty if the cache lacks it.
+
+    Parameters
+    ----------
+    out : dvc.output.Output
+    """
+    tree = out.get_obj() if out.hash_info.isdir else None
+    files = tree.iteritems() if tree else []
+    return {str(Path(out.fs_path, *key)): info.value for key, (_, info) in files}
+
+
+def wrong_in_store(store, place: str, known: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each object of a cache or remote whose content has another MD5.
+
+    Parameters
+    ----------
+    store : dvc_data.hashfile.db.HashFileDB
+    place
+        Names it in the progress display.
+    known
+        MD5 -> path in the workspace.
+    """
+    try:
+        paths = list(store.fs.find(store.path))
+    except FileNotFoundError:
+        return
+    for path in progress(paths, place):
+        try:
+            oid = store.path_to_oid(path)
+        except ValueError:
+            continue  # DVC's own, no object
+        digest = hashlib.md5(usedforsecurity=False)
+        with store.fs.open(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        if digest.hexdigest() != oid.removesuffix(".dir"):
+            what = f", {relpath(known[oid])}," if oid in known else ""
+            yield f"{path}{what} has the MD5 {digest.hexdigest()}"
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        sys.exit(main())

@@ -1,0 +1,86 @@
+"""Label representatives in a browser: `python -m fewlabel.web`."""
+
+import html
+import secrets
+import signal
+import socket
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+
+from fewlabel.annotation.answers import ANSWERS_FILE, read_questions
+from fewlabel.annotation.person import current_person
+from fewlabel.methods import chosen
+from fewlabel.settings import Params, run_stage
+from fewlabel.storage import load_array
+from fewlabel.web.app import create_app
+from fewlabel.web.images import png_reader
+from fewlabel.web.server import create_server
+from fewlabel.web.session import LabelingSession
+
+PORT = 8642
+
+
+def main(params: Params) -> None:
+    """Serve the page until it is stopped."""
+    questions = read_questions()
+    distance = load_array("data/clusters/distance.npy")
+    session = LabelingSession(questions, distance, current_person())
+    listener = _listen()
+    port = listener.getsockname()[1]
+    token, prefix = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    app = create_app(
+        session,
+        png_reader(chosen("datasets", params.dataset), questions.names),
+        token,
+        prefix,
+        port,
+    )
+    server = create_server(app, listener)
+    url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
+    print(
+        f"Label at {url}\n{session.n_left()} of {len(questions.representatives)} images are left "
+        "to label; every answer is saved at once. Stop with Ctrl-C.",
+        flush=True,
+    )
+    if params.label.source != "human":
+        print("label.source in params.yaml is not human, so the pipeline will not use them.")
+    if lost := questions.lost_answers():
+        print(f"{len(lost)} were answered here before: `fewlabel restore-labels` brings them back.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory() as folder:
+        # A browser that runs in a terminal does not return, and the server has to answer it.
+        threading.Thread(target=_open, args=(Path(folder, "page.html"), url), daemon=True).start()
+        try:
+            server.run()
+        finally:
+            server.close()
+    left = session.n_left()
+    what = (
+        f"{left} images are left to label; `make label`" if left else "All are labeled: `dvc repro`"
+    )
+    print(f"{what} goes on. Commit {ANSWERS_FILE} to keep the labels.")
+
+
+def _open(file: Path, url: str) -> None:
+    """Open the page by way of a private file, since every user sees a command line's token."""
+    file.write_text(
+        f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">', encoding="utf-8"
+    )
+    webbrowser.open(file.as_uri())
+
+
+def _listen() -> socket.socket:
+    """Bind the usual port on loopback, or any that is free if another page has it."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", PORT))
+    except OSError:
+        listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,131 @@
+"""The labeling page as a web application that only this machine's user can reach."""
+
+import secrets
+from collections.abc import Callable
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
+
+from fewlabel.annotation.answers import ConflictError
+from fewlabel.errors import FewlabelError
+from fewlabel.web.session import LabelingSession
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(
+    session: LabelingSession,
+    read_image: Callable[[int, bool], bytes],
+    token: str,
+    prefix: str,
+    port: int,
+) -> Flask:
+    """Make the application.
+
+    Parameters
+    ----------
+    session
+        Asks and saves.
+    read_image
+        Position of an image, whether a small one will do -> the image as PNG.
+    token
+        What the URL must have, as `?token=`, until a cookie has it.
+    prefix
+        First part of every path, as hard to guess as the token.
+    port
+        Where it is served, on loopback; requests that name another host are refused.
+    """
+    app = Flask(__name__, static_url_path=f"/{prefix}/static")
+    site = Blueprint("site", __name__, url_prefix=f"/{prefix}")
+    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    # A cookie is sent to all ports of a host, but not to other paths than its own.
+    cookie = f"fewlabel-{port}"
+
+    @app.before_request
+    def admit():
+        # A foreign page may send requests here, by its own name for this machine or from its tab.
+        if request.host not in hosts:
+            abort(403, "another host")
+        origin = request.headers.get("Origin")
+        if origin and origin not in {f"http://{host}" for host in hosts}:
+            abort(403, "another origin")
+        given = request.args.get("token") or request.cookies.get(cookie, "")
+        if not secrets.compare_digest(given.encode(), token.encode()):
+            abort(403, "the URL must have the token that `make label` printed")
+
+    @app.errorhandler(FewlabelError)
+    def explain(error: FewlabelError):
+        return Response(str(error), status=503, mimetype="text/plain")
+
+    @app.after_request
+    def harden(response: Response):
+        response.headers.update(_SECURITY_HEADERS)
+        return response
+
+    def check(position: int):
+        if position >= len(session.questions.names):
+            abort(404)
+
+    @site.get("/")
+    def page():
+        if "token" not in request.args:
+            return render_template("page.html")
+        response = make_response(redirect(f"/{prefix}/"))  # no token in address bar and history
+        response.set_cookie(cookie, token, path=f"/{prefix}/", httponly=True, samesite="Strict")
+        return response
+
+    @site.get("/state")
+    def state():
+        return jsonify(session.state(request.args.get("tab", "")))
+
+    @site.get("/question/<int:position>")
+    def question(position: int):
+        check(position)
+        return jsonify(session.question(position))
+
+    @site.get("/image/<int:position>", defaults={"small": False})
+    @site.get("/tile/<int:position>", defaults={"small": True})
+    def image(position: int, small: bool):
+        check(position)
+        # By its content, since after a change another image has this position.
+        content = session.questions.sha256[position]
+        if request.if_none_match.contains(content):
+            response = Response(status=304)
+        else:
+            try:
+                response = Response(read_image(position, small), mimetype="image/png")
+            except (OSError, ValueError):
+                abort(404, "the image is gone")
+        response.set_etag(content)
+        response.headers["Cache-Control"] = "private, no-cache"
+        return response
+
+    @site.post("/answer")
+    def answer():
+        try:
+            sent = request.get_json()
+            session.answer(sent["position"], sent["label"], sent["seen"])
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            abort(400, str(error))
+        except ConflictError as conflict:
+            return jsonify(theirs=[answer.label for answer in conflict.answers]), 409
+        return jsonify(session.state(str(sent.get("tab", ""))))
+
+    app.register_blueprint(site)
+    return app

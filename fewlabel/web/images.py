@@ -1,0 +1,42 @@
+"""Images as people look at them."""
+
+import io
+from collections.abc import Callable
+
+from PIL import Image
+
+from fewlabel.datasets.image_files import decode_image
+from fewlabel.methods import DatasetMethod
+from fewlabel.storage import load_array
+
+_MOST_PIXELS = 640
+
+
+def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool], bytes]:
+    """Make a function that returns a training image as PNG.
+
+    It takes the position of the image, and whether it may be small: as the pipeline sees it. Else
+    it is what a user's own file shows, up to 640 pixels a side.
+
+    Parameters
+    ----------
+    dataset
+        Where a user's own files are, if there are any.
+    names
+        Of the training images: for such files, their paths there.
+    """
+    place = dataset.own_files
+    has_files = place is not None and place.is_dir()
+    arrays = load_array("data/raw/train_images.npy", mmap_mode="r")
+
+    def read(position: int, small: bool) -> bytes:
+        if has_files and not small:
+            image = decode_image(place / names[position], _MOST_PIXELS)
+            image.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+        else:
+            image = Image.fromarray(arrays[position])
+        encoded = io.BytesIO()
+        image.save(encoded, "PNG")
+        return encoded.getvalue()
+
+    return read

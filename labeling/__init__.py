@@ -1,1 +1,0 @@
-"""How people label representatives: on a page in a browser, or with other tools."""
