@@ -1,7 +1,7 @@
 """The settings of the pipeline: params.yaml as one schema, composed of the methods' own."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -206,13 +206,26 @@ def read_params(path: str | Path = PARAMS_FILE) -> Params:
         reason = one_line(error, _MAX_REASON_CHARACTERS)
         raise ParamsError(f"{path} cannot be read: {reason}") from error
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
+        problems = list(_missing(params))
     except ValidationError as error:
         problems = [_sentence(problem) for problem in error.errors()]
-        more = len(problems) - _MAX_PROBLEMS
-        if more > 0:
-            problems[_MAX_PROBLEMS:] = [f"and {more} more problems"]
-        raise ParamsError(f"{path}: {'; '.join(problems)}") from error
+    if len(problems) > _MAX_PROBLEMS:
+        problems[_MAX_PROBLEMS:] = [f"and {len(problems) - _MAX_PROBLEMS} more problems"]
+    if problems:
+        raise ParamsError(f"{path}: {'; '.join(problems)}")
+    return params
+
+
+def _missing(settings: Strict, prefix: str = "") -> Iterator[str]:
+    """Yield each key that DVC could not see change, but for methods that are not chosen."""
+    chosen_names = {getattr(settings, key, None) for key in CHOICES.values()}
+    for name, value in settings:
+        is_section = isinstance(value, Strict)
+        if name in settings.model_fields_set:
+            yield from _missing(value, f"{prefix}{name}.") if is_section else ()
+        elif not is_section or not prefix or name in chosen_names:
+            yield f"{prefix}{name} is missing"
 
 
 class _Constructor(SafeConstructor):
@@ -241,8 +254,6 @@ def _sentence(problem: dict) -> str:
     match problem["type"]:
         case "value_error":
             return str(problem["ctx"]["error"])
-        case "missing":
-            return f"{key} is missing"
         case "model_type":
             return f"{key or 'the file'} is {value}, but must be a mapping of settings"
         case "extra_forbidden" | "invalid_key":

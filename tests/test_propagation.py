@@ -1,4 +1,4 @@
-"""Which labels are trusted, and labels propagated over clusters and over the graph."""
+"""The most confident pseudo-labels, and labels propagated over clusters and over the graph."""
 
 import math
 from fractions import Fraction
@@ -12,22 +12,24 @@ from scipy import sparse
 
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors, spread_labels
 from fewlabel.propagation.percentile import most_confident
-from fewlabel.propagation.spread import combine_with_graph, spread_over_clusters, spread_over_graph
+from fewlabel.propagation.cluster import spread_over_clusters
+from fewlabel.propagation.graph import spread_over_graph
+from fewlabel.propagation.regression import combine_with_graph
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
-TRUSTS = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
+CONFIDENCES = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
 PERCENTILES = st.one_of(
     st.integers(1, 100), st.integers(1, 1000).map(lambda tenths: tenths / 10), st.just(1e-3)
 )
 
 
 @st.composite
-def trusted_clusters(draw):
+def clusters_with_confidence(draw):
     n_images = draw(st.integers(1, 40))
-    trust = draw(arrays(np.float32, n_images, elements=TRUSTS))
+    confidence = draw(arrays(np.float32, n_images, elements=CONFIDENCES))
     # Clusters may be missing and far apart: nothing says that they are numbered without gaps.
     clusters = st.sampled_from([0, 1, 2, 5, 100])
-    return trust, draw(arrays(np.int32, n_images, elements=clusters))
+    return confidence, draw(arrays(np.int32, n_images, elements=clusters))
 
 
 def exact_quota(n_images, percentile):
@@ -35,34 +37,34 @@ def exact_quota(n_images, percentile):
     return math.ceil(n_images * Fraction(str(percentile)) / 100)
 
 
-@given(trusted_clusters(), PERCENTILES)
+@given(clusters_with_confidence(), PERCENTILES)
 def test_most_confident_equals_a_loop(clusters, percentile):
-    trust, assignment = clusters
-    expected = np.zeros(len(trust), bool)
+    confidence, assignment = clusters
+    expected = np.zeros(len(confidence), bool)
     for cluster in set(assignment):
-        members = [i for i in range(len(trust)) if assignment[i] == cluster]
-        members.sort(key=lambda i: (-trust[i], i))
+        members = [i for i in range(len(confidence)) if assignment[i] == cluster]
+        members.sort(key=lambda i: (-confidence[i], i))
         expected[members[: exact_quota(len(members), percentile)]] = True
-    np.testing.assert_array_equal(most_confident(trust, assignment, percentile), expected)
+    np.testing.assert_array_equal(most_confident(confidence, assignment, percentile), expected)
 
 
-@given(trusted_clusters(), PERCENTILES)
-def test_most_confident_leaves_out_only_what_is_trusted_no_more(clusters, percentile):
-    trust, assignment = clusters
-    chosen = most_confident(trust, assignment, percentile)
+@given(clusters_with_confidence(), PERCENTILES)
+def test_most_confident_leaves_out_only_what_is_no_more_confident(clusters, percentile):
+    confidence, assignment = clusters
+    chosen = most_confident(confidence, assignment, percentile)
     for cluster in np.unique(assignment):
-        kept, left = (trust[(assignment == cluster) & mask] for mask in (chosen, ~chosen))
+        kept, left = (confidence[(assignment == cluster) & mask] for mask in (chosen, ~chosen))
         assert len(kept) == exact_quota(len(kept) + len(left), percentile) >= 1
         assert not len(left) or kept.min() >= left.max()
 
 
-@given(trusted_clusters(), PERCENTILES, PERCENTILES)
+@given(clusters_with_confidence(), PERCENTILES, PERCENTILES)
 def test_a_smaller_percentile_keeps_a_subset(clusters, one, other):
     few, many = (most_confident(*clusters, p) for p in sorted([one, other]))
     assert (many | ~few).all()
 
 
-@given(trusted_clusters())
+@given(clusters_with_confidence())
 def test_percentile_100_keeps_all(clusters):
     assert most_confident(*clusters, 100).all()
 
@@ -85,13 +87,15 @@ def test_rounding_adds_no_image(n_images, percentile, quota):
 
 
 def test_spread_over_clusters_by_hand():
-    classes, trust = spread_over_clusters(
+    pseudo_labels, confidence = spread_over_clusters(
         assignment=np.array([0, 1, 0, 3, 1, 3]),
         distance=np.array([0.5, 0.25, 1.0, 0.0, 2.0, 3.0]),
         y=np.array([-1, 4, 7, -1, -1, -1]),
     )
-    np.testing.assert_array_equal(classes, [7, 4, 7, -1, 4, -1])
-    np.testing.assert_array_equal(trust, np.float32([-0.5, np.inf, np.inf, 0, -2, -3]), strict=True)
+    np.testing.assert_array_equal(pseudo_labels, [7, 4, 7, -1, 4, -1])
+    np.testing.assert_array_equal(
+        confidence, np.float32([-0.5, np.inf, np.inf, 0, -2, -3]), strict=True
+    )
 
 
 @given(st.data())
@@ -104,11 +108,11 @@ def test_spread_over_clusters_equals_a_loop(data):
     for cluster in np.unique(assignment):
         if data.draw(st.booleans()):
             y[data.draw(st.sampled_from(np.flatnonzero(assignment == cluster).tolist()))] = cluster
-    classes, trust = spread_over_clusters(assignment, distance, y)
+    pseudo_labels, confidence = spread_over_clusters(assignment, distance, y)
     for i in range(n_images):
         asked = any(y[j] >= 0 for j in range(n_images) if assignment[j] == assignment[i])
-        assert classes[i] == (assignment[i] if asked else -1)
-        assert trust[i] == (np.inf if y[i] >= 0 else -distance[i])
+        assert pseudo_labels[i] == (assignment[i] if asked else -1)
+        assert confidence[i] == (np.inf if y[i] >= 0 else -distance[i])
     np.testing.assert_array_equal(distance, before)
 
 
@@ -129,33 +133,37 @@ def test_spread_over_graph_labels_what_it_reaches(blobs):
     affinity, truth = blobs
     y = np.full(len(truth), -1)
     y[[3, 50]] = 0, 1
-    classes, trust = spread_over_graph(affinity, truth, y, n_classes=4, alpha=0.9, n_iterations=100)
-    np.testing.assert_array_equal(classes, np.where(truth < 2, truth, -1))
-    assert np.isposinf(trust[[3, 50]]).all()
+    pseudo_labels, confidence = spread_over_graph(
+        affinity, truth, y, n_classes=4, alpha=0.9, n_iterations=100
+    )
+    np.testing.assert_array_equal(pseudo_labels, np.where(truth < 2, truth, -1))
+    assert np.isposinf(confidence[[3, 50]]).all()
     unlabeled = np.delete(np.arange(len(truth)), [3, 50])
     # Only one class arrives in each blob, so its probability is one and the second's zero.
-    np.testing.assert_allclose(trust[unlabeled], truth[unlabeled] < 2)
+    np.testing.assert_allclose(confidence[unlabeled], truth[unlabeled] < 2)
 
 
-def test_trust_is_the_margin_and_labels_weigh_as_their_clusters():
+def test_confidence_is_the_margin_and_labels_weigh_as_their_clusters():
     # A path of five images; its ends are labeled, and stand for clusters of two and three.
     path = sparse.csr_array(np.diag(np.full(4, 0.5), 1) + np.diag(np.full(4, 0.5), -1))
     assignment, y = np.array([0, 0, 1, 1, 1]), np.array([0, -1, -1, -1, 1])
-    classes, trust = spread_over_graph(path, assignment, y, n_classes=3, alpha=0.5, n_iterations=60)
+    pseudo_labels, confidence = spread_over_graph(
+        path, assignment, y, n_classes=3, alpha=0.5, n_iterations=60
+    )
     weights = np.array([2, 0, 0, 0, 3])
     probabilities = spread_labels(path, y, weights, n_classes=3, alpha=0.5, n_iterations=60)
     ordered = np.sort(probabilities, axis=1)
     expected = ordered[:, -1] - ordered[:, -2]
-    np.testing.assert_allclose(trust, [np.inf, *expected[1:4], np.inf])
+    np.testing.assert_allclose(confidence, [np.inf, *expected[1:4], np.inf])
     # By symmetry the middle one has scores in proportion 2 to 3.
-    np.testing.assert_allclose(trust[2], 3 / 5 - 2 / 5, rtol=1e-5)
-    np.testing.assert_array_equal(classes, [0, 0, 1, 1, 1])
+    np.testing.assert_allclose(confidence[2], 3 / 5 - 2 / 5, rtol=1e-5)
+    np.testing.assert_array_equal(pseudo_labels, [0, 0, 1, 1, 1])
 
 
 def test_an_image_keeps_its_own_label():
     # A light label among heavy neighbors of the other class.
     complete = sparse.csr_array((1 - np.eye(4)) / 3)
-    classes, trust = spread_over_graph(
+    pseudo_labels, confidence = spread_over_graph(
         complete,
         assignment=np.array([0, 1, 1, 1]),
         y=np.array([0, 1, 1, -1]),
@@ -163,16 +171,18 @@ def test_an_image_keeps_its_own_label():
         alpha=0.99,
         n_iterations=50,
     )
-    np.testing.assert_array_equal(classes, [0, 1, 1, 1])
-    assert np.isposinf(trust[:3]).all()
+    np.testing.assert_array_equal(pseudo_labels, [0, 1, 1, 1])
+    assert np.isposinf(confidence[:3]).all()
 
 
 def test_a_tie_between_classes_is_no_label():
     path = sparse.csr_array(np.array([[0, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0]]))
     y = np.array([0, -1, 1])
-    classes, trust = spread_over_graph(path, np.zeros(3, int), y, 2, alpha=0.5, n_iterations=20)
-    assert classes[1] == -1
-    assert trust[1] == 0
+    pseudo_labels, confidence = spread_over_graph(
+        path, np.zeros(3, int), y, 2, alpha=0.5, n_iterations=20
+    )
+    assert pseudo_labels[1] == -1
+    assert confidence[1] == 0
 
 
 @pytest.mark.parametrize("n_labels_a_side", [1, 7])
@@ -201,10 +211,10 @@ def test_combined_scores_solve_the_linear_systems(
     own = np.where(labeled[:, None], one_hot, own / np.maximum(own.sum(1, keepdims=True), 1e-30))
     expected = smoothed(own, neighbor_half_weight / (neighbor_half_weight + labeled.sum()))
 
-    classes, trust = combine_with_graph(
+    pseudo_labels, confidence = combine_with_graph(
         affinity, assignment, scores, y, alpha, 400, graph_half_weight, neighbor_half_weight
     )
     ordered = np.sort(expected, axis=1)
     margin = np.where(labeled, np.inf, ordered[:, -1] - ordered[:, -2])
-    np.testing.assert_allclose(trust, margin, atol=1e-4)
-    np.testing.assert_array_equal(classes, np.where(labeled, y, expected.argmax(axis=1)))
+    np.testing.assert_allclose(confidence, margin, atol=1e-4)
+    np.testing.assert_array_equal(pseudo_labels, np.where(labeled, y, expected.argmax(axis=1)))
