@@ -8,6 +8,7 @@ import ast
 import hashlib
 from pathlib import Path
 
+from fewlabel.methods import names
 from fewlabel.storage import save_json
 
 ENTRY_POINTS = (
@@ -31,7 +32,10 @@ ENTRY_POINTS = (
 def main() -> None:
     """Write module file -> SHA-256 for each entry point to study/code/ENTRY_POINT.json."""
     for name in ENTRY_POINTS:
-        files = sorted(map(file_of, all_imports(f"study.{name}")))
+        modules = all_imports(f"study.{name}")
+        for kind in kinds_of_methods(modules):
+            modules |= set().union(*(all_imports(f"fewlabel.{kind}.{m}") for m in names(kind)))
+        files = sorted(map(file_of, modules))
         hashes = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
         save_json(f"study/code/{name}.json", hashes)
 
@@ -62,6 +66,25 @@ def all_imports(module: str) -> set[str]:
         found |= new
         new = set().union(*map(internal_imports, new)) - found
     return found
+
+
+def kinds_of_methods(modules: set[str]) -> set[str]:
+    """Return the kinds of methods that modules choose from, of which none is imported by name.
+
+    The settings, which all stages read, choose from all kinds only to check them.
+    """
+    trees = (
+        ast.parse(Path(file_of(name)).read_text(encoding="utf-8"))
+        for name in modules - {"fewlabel.settings"}
+    )
+    return {
+        node.args[0].value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("chosen", "settings_of")
+        and isinstance(node.args[0], ast.Constant)
+    }
 
 
 if __name__ == "__main__":

@@ -348,9 +348,7 @@ def test_a_number_as_dvc_writes_it_is_a_number(read):
     params = read(f"{start}learning_rate: 1e-05\n{rest}")
     assert params.train.wide_mlp.learning_rate == 1e-5
     message = refusal(read, f'{start}learning_rate: "1e-05"\n{rest}')
-    assert (
-        "train.cnn_mlp_ensemble.wide_mlp.learning_rate is '1e-05', but must be a valid" in message
-    )
+    assert "train.wide_mlp.learning_rate is '1e-05', but must be a valid" in message
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,20 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from benchmarks.workspace import record_outputs
+from fewlabel.methods import CHOICES, names
 from fewlabel.settings import read_params
-from study.code import all_imports, file_of
+from study.code import all_imports, file_of, kinds_of_methods
 
 RESULTS = ("data", "models", "metrics")
 
-ARM = "@propagated"
+SECTIONS = {
+    "datasets": "dataset",
+    "embeddings": "embed",
+    "selection": "cluster",
+    "propagation": "propagate",
+    "classifiers": "train",
+}
+TRAINING_SET = "@propagated"
 NETWORKS = (
     "mlp",
     "wide_mlp",
@@ -50,6 +58,9 @@ VARIANTS = [
 ]
 
 
+FACTS = ("needs_unit_pixels", "ordered_components")
+
+
 class Recorder:
     """Stands in for settings, and notes each leaf that is read."""
 
@@ -57,7 +68,12 @@ class Recorder:
         self._settings, self._read, self._prefix = settings, read, prefix
 
     def __getattr__(self, name):
-        return self._note(name, getattr(self._settings, name))
+        value = getattr(self._settings, name)
+        if name in type(self._settings).model_fields:
+            return self._note(name, value)
+        if not name.startswith("_") and name not in FACTS:
+            self._read |= leaves(self._settings, self._prefix)  # a method's function sees them all
+        return value
 
     def __iter__(self):
         return ((name, self._note(name, value)) for name, value in self._settings)
@@ -148,11 +164,19 @@ def stages(reproduced):
     return declarations(reproduced)
 
 
-def test_declared_modules_are_the_imported_ones(stages):
+def test_declared_modules_are_the_imported_and_the_chosen_ones(reproduced, stages):
+    settings = read_params(reproduced.folder / "params.yaml")
     for stage in stages:
         python, option, module, *_ = stage.command
         assert (python, option) == ("python", "-m")
-        assert stage.modules == {file_of(name) for name in all_imports(module)}, stage.name
+        expected = all_imports(module)
+        for kind in kinds_of_methods(expected):
+            methods = {f"fewlabel.{kind}.{name}" for name in names(kind)}
+            # What one method needs, a stage declares whichever is chosen.
+            expected |= set().union(*(all_imports(method) - {method} for method in methods))
+            section = getattr(settings, SECTIONS[kind])
+            expected.add(f"fewlabel.{kind}.{getattr(section, CHOICES[kind])}")
+        assert stage.modules == {file_of(name) for name in expected}, stage.name
 
 
 def test_only_who_asks_or_measures_reads_true_labels(stages):
@@ -174,8 +198,12 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
         project.set(TINY_NETWORKS | variant)
         params = read_params()
         for stage in declarations(project):
-            if params.train.model in NETWORKS and "@" in stage.name and ARM not in stage.name:
-                continue  # the arms run the same code, and networks are slow
+            if (
+                params.train.model in NETWORKS
+                and "@" in stage.name
+                and TRAINING_SET not in stage.name
+            ):
+                continue  # the training sets run the same code, and networks are slow
             for out in stage.outs:
                 remove(project.folder / out)  # as DVC does, before it runs a stage
             record_outputs(Path())

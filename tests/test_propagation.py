@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors, spread_labels
-from fewlabel.propagation.percentile import most_confident
 from fewlabel.propagation.cluster import spread_over_clusters
 from fewlabel.propagation.graph import spread_over_graph
+from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors, spread_labels
+from fewlabel.propagation.percentile import most_confident
 from fewlabel.propagation.regression import combine_with_graph
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
