@@ -61,7 +61,7 @@ def written(folder):
             (30, 8, 9, 3),
             {"embed.patches.pooling_grid": 7},
             "embed.patches.pooling_grid is 7, but must be at most 6: a patch of 3 pixels has 6 "
-            "positions a side, since images are 8 x 9 pixels",
+            "positions per side, since images are 8 x 9 pixels",
         ),
         (
             (30, 8, 9),

@@ -10,9 +10,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from fewlabel.propagation.graph import spread_over_graph
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 from fewlabel.propagation.percentile import most_confident
-from fewlabel.propagation.spread import spread_over_graph
 from fewlabel.selection.clusters import fit_clusters
 from study.estimators.propagation_classifier import PropagationClassifier
 from study.estimators.semi_supervised import SupervisedClassifier, encode_labels
@@ -113,14 +113,15 @@ def test_propagation_over_clusters(represented, percentile):
 def test_propagation_over_the_graph_is_that_of_the_pipeline(represented, digits):
     X, labels, clustering, assignment, _ = represented
     affinity = affinity_graph(*nearest_neighbors(X, 10))
-    classes, trust = spread_over_graph(affinity, assignment, labels, 10, 0.9, 30)
+    pseudo_labels, confidence = spread_over_graph(affinity, assignment, labels, 10, 0.9, 30)
     settings = {"method": "graph", "alpha": 0.9, "n_iterations": 30, "percentile": 70}
     given, computed = (
         PropagationClassifier(clustering=clustering, **settings, **graph).fit(X, labels)
         for graph in ({"affinity": affinity}, {"n_neighbors": 10})
     )
-    np.testing.assert_array_equal(given.transduction_, classes)
-    np.testing.assert_array_equal(given.propagated_, most_confident(trust, assignment, 70))
+    np.testing.assert_array_equal(given.transduction_, pseudo_labels)
+    kept = most_confident(confidence, assignment, 70)
+    np.testing.assert_array_equal(given.propagated_, kept)
     np.testing.assert_array_equal(computed.transduction_, given.transduction_)
     assert given.score(*digits) > 0.88
 

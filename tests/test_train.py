@@ -8,14 +8,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.workspace import set_params
-from fewlabel import classifiers
 from fewlabel.errors import FewlabelError
 from fewlabel.settings import read_params
 from fewlabel.storage import load_json, save_array
 from stages import train
 
 CHECKOUT = Path(__file__).parents[1]
-LABELS = "data/annotations.npy"
+LABELS = "data/labels.npy"
 CNN = {"train.model": "cnn", "train.cnn.epochs": 1}
 NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn")
 
@@ -76,7 +75,7 @@ def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypa
             self.coef_[0, 0] = np.inf
             return self
 
-    monkeypatch.setattr(classifiers, "LogisticRegression", Diverging)
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Diverging)
     with pytest.raises(FewlabelError, match=r"^train\.logistic_regression\.C is 0\.1, but the "):
         fit(**{"train.model": "logistic_regression"})
     assert written(tmp_path) == []

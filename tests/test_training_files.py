@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from fewlabel.datasets.folder import Settings
 from fewlabel.datasets.training_files import (
     TRAINING_FILES,
     TrainingFilesError,
@@ -57,9 +58,8 @@ def test_each_row_keeps_the_content_of_its_own_file(vouch, names):
     with tempfile.TemporaryDirectory() as place, chdir(place):
         Path("images").mkdir()
         write_images("images", names)
-        settings = {"path": "images", "image_size": 8, "class_names": ["a", "b"]}
-        dataset = {"name": "folder", "test_labels": None} | settings
-        download.main(SimpleNamespace(dataset=dataset))
+        folder = Settings(path="images", image_size=8, class_names=["a", "b"])
+        download.main(SimpleNamespace(dataset=SimpleNamespace(name="folder", folder=folder)))
         images = np.load("data/raw/train_images.npy")
         vouch()
         rows = read_training_files(len(images))

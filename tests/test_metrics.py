@@ -132,8 +132,8 @@ def test_propagation_curve_by_hand():
     # Cluster 0 has four images and cluster 1 two, of which one got no class.
     curve = propagation_curve(
         labels=np.array([0, 0, 1, 0, 1, 1]),
-        classes=np.array([0, 0, 0, 0, 1, -1]),
-        trust=np.array([4, 3, 2, 1, np.inf, 0]),
+        pseudo_labels=np.array([0, 0, 0, 0, 1, -1]),
+        confidence=np.array([4, 3, 2, 1, np.inf, 0]),
         assignment=np.array([0, 0, 0, 0, 1, 1]),
         percentiles=[25, 50, 75, 100],
     )
