@@ -53,7 +53,8 @@ def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
 def _draw_training_sets(axis, runs):
     of_budget = runs.groupby("labels")
     for training_set, (color, name) in _TRAINING_SETS.items():
+        accuracy = of_budget[training_set]
         axis.errorbar(
-            of_budget.size().index, of_budget[training_set].mean(), of_budget[training_set].std().fillna(0),
+            of_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
             color=color, label=name, marker="o", markersize=4, capsize=3,
         )  # fmt: skip
