@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,10 +39,13 @@ def extended(unreproduced, warm_environment, tmp_path):
 def test_the_examples_run(extended):
     extended.run("ruff", "check", *FILES)
     extended.run("ruff", "format", "--check", *FILES)
+    new = " or ".join(Path(name).stem for name in FILES)
+    tests = ("pytest", "-q", "-n", "0", "tests/test_methods.py", "-k", new)
+    assert "5 passed" in extended.run(sys.executable, "-m", *tests).stdout
     assert "package" in extended.repro()
     metrics = json.loads((extended.folder / "metrics/propagated.json").read_text())
     assert metrics["accuracy"] > 1 / 3  # more than chance
     changed = extended.run("git", "status", "--porcelain").stdout.splitlines()
-    new = sorted(["dvc.lock", "metrics/", *FILES])
-    assert changed == [" M params.yaml", *(f"?? {name}" for name in new)]
+    results = ["dvc.lock", "metrics/"]
+    assert changed == [" M params.yaml", *(f"?? {name}" for name in sorted([*results, *FILES]))]
     assert extended.repro() == []
