@@ -1,4 +1,4 @@
-"""The figure of the frontier in README.md."""
+"""The figure of accuracy per label in README.md and docs/performance.md."""
 
 import pandas as pd
 from matplotlib.figure import Figure
