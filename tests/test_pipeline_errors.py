@@ -72,8 +72,8 @@ WRONG = {
 }
 # DVC itself refuses these, in its own words.
 REFUSED_BY_DVC = {
-    "unknown model": "'train.resnet' are missing from 'params.yaml'",
-    "unknown embedding": "'embed.umap' are missing from 'params.yaml'",
+    "unknown model": "fewlabel/classifiers/resnet.py",
+    "unknown embedding": "fewlabel/embeddings/umap.py",
     "missing key": "'propagate.percentile' are missing from 'params.yaml'",
     "duplicate key": 'duplicate key "seed"',
     "no mapping": "expected a dictionary, got 'list' in file 'params.yaml'",
