@@ -2,6 +2,7 @@
 PYTHON ?= python3
 EXTRA ?= cpu
 LOCK := requirements/$(EXTRA).txt
+PINNED := .venv/pinned-$(EXTRA)
 INSTALLED := .venv/installed-$(EXTRA)
 TRAINING_SETS := random_subset representatives propagated
 
@@ -14,11 +15,14 @@ export DVC_NO_ANALYTICS := 1
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(INSTALLED): $(LOCK)
+$(PINNED): $(LOCK)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: %s is Python %d.%d, but 3.11 to 3.13 is needed; name another with make PYTHON=..." % (sys.executable, *v))'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	python -m pip install --require-hashes --requirement $(LOCK)
+	@touch $@
+
+$(INSTALLED): $(PINNED) pyproject.toml
 	python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -101,7 +101,7 @@ def _left_behind(project, before, mine, number, done):
 
 def _shows_traceback(error):
     """Whether a traceback is of a stage that had begun, and not of Python's imports or DVC."""
-    return bool(re.search(r'stages/params\.py", line \d+, in run$', error, re.MULTILINE))
+    return bool(re.search(r'fewlabel/settings\.py", line \d+, in run_stage$', error, re.MULTILINE))
 
 
 def _remove_temporary(project):
