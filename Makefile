@@ -83,7 +83,7 @@ stands: prepare ## Prove that results stand after a refactoring, and record it: 
 params: $(INSTALLED) ## Write params.yaml with the defaults and what each setting means.
 	python -m docs.params
 
-readme: $(INSTALLED) ## Write the generated parts of README.md and docs/choices.md, and docs/frontier.png, again.
+readme: $(INSTALLED) ## Write the generated parts of README.md and docs/, and docs/frontier.png, again.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.

@@ -45,7 +45,7 @@ def main(dataset: str, seed: str) -> None:
 
 
 def _results(metrics: dict, stages: dict) -> dict:
-    accuracy = {arm: metrics[arm]["accuracy"] for arm in TRAINING_SETS}
+    accuracy = {name: metrics[name]["accuracy"] for name in TRAINING_SETS}
     propagation = {name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")}
     after_download = [record for name, record in stages.items() if name != "download"]
     return (

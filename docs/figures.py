@@ -1,4 +1,4 @@
-"""The figure of the frontier in README.md."""
+"""The figure of accuracy per label in README.md and docs/performance.md."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -6,7 +6,7 @@ from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from study.figures import set_logit_scale
 
-_ARMS = {
+_TRAINING_SETS = {
     "propagated": ("tab:red", "ours: labels propagated"),
     "representatives": ("tab:blue", "representatives alone"),
     "random_subset": ("0.6", "random images alone"),
@@ -31,7 +31,7 @@ def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
     datasets = list(dict.fromkeys(targets["data"]))
     figure = Figure(figsize=(5 * len(datasets), 4.6), dpi=100, layout="constrained")
     for axis, dataset in zip(figure.subplots(1, len(datasets)), datasets, strict=True):
-        _draw_arms(axis, runs[runs["data"] == dataset])
+        _draw_training_sets(axis, runs[runs["data"] == dataset])
         references = targets[targets["data"] == dataset]
         for column, (marker, color, name) in _REFERENCES.items():
             axis.plot(
@@ -50,10 +50,11 @@ def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_arms(axis, runs):
+def _draw_training_sets(axis, runs):
     of_budget = runs.groupby("labels")
-    for arm, (color, name) in _ARMS.items():
+    for training_set, (color, name) in _TRAINING_SETS.items():
+        accuracy = of_budget[training_set]
         axis.errorbar(
-            of_budget.size().index, of_budget[arm].mean(), of_budget[arm].std().fillna(0),
+            of_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
             color=color, label=name, marker="o", markersize=4, capsize=3,
         )  # fmt: skip

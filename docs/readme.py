@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md and docs/choices.md, and docs/frontier.png: `make readme`.
+"""Write the generated parts of README.md and docs/, and docs/frontier.png: `make readme`.
 
 A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its numbers come from the metrics files
 and benchmarks/*, its graph from DVC.
@@ -15,14 +15,14 @@ from docs.figures import draw_frontier
 from fewlabel.storage import load_json, write
 
 
-def arms_table() -> str:
-    """One row an arm, from metrics/ARM.json."""
-    metrics = {arm: load_json(ROOT / f"metrics/{arm}.json") for arm in TRAINING_SETS}
+def training_sets_table() -> str:
+    """Return a row per training set, from metrics/SET.json."""
+    metrics = {name: load_json(ROOT / f"metrics/{name}.json") for name in TRAINING_SETS}
     rows = [
-        [arm, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in of_arm.values())]
-        for arm, of_arm in metrics.items()
+        [name, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in values.values())]
+        for name, values in metrics.items()
     ]
-    return _table(["arm", *metrics[TRAINING_SETS[0]]], rows)
+    return _table(["training set", *metrics[TRAINING_SETS[0]]], rows)
 
 
 def frontier_table() -> str:
@@ -137,8 +137,10 @@ def dag() -> str:
 
 
 PARTS = {
-    "README.md": (arms_table, frontier_table, times_table, pieces_tables, dag),
-    "docs/choices.md": (ablation_table,),
+    "README.md": (training_sets_table,),
+    "docs/performance.md": (frontier_table, times_table, pieces_tables),
+    "docs/reproducibility.md": (dag,),
+    "docs/decisions/README.md": (ablation_table,),
 }
 
 

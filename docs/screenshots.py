@@ -1,4 +1,4 @@
-"""Take the README's pictures of the labeling page: `python -m docs.screenshots`.
+"""Take the pictures of the labeling page in docs/own-images.md: `python -m docs.screenshots`.
 
 Labels the first images of the clusters in this checkout with a browser, in a temporary file.
 """

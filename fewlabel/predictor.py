@@ -81,7 +81,7 @@ class PortableClassifier:
     """
 
     def __init__(self, path: str):
-        content = _trusted_content(path)
+        content = _vouched_content(path)
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive, TemporaryDirectory() as folder:
                 archive.extractall(folder)
@@ -114,7 +114,7 @@ class PortableClassifier:
         return self._predict(classifier_input(self._features, pixels, embedded))
 
 
-def _trusted_content(path: str) -> bytes:
+def _vouched_content(path: str) -> bytes:
     try:
         content = read_regular_file(path, _MAX_BYTES)
     except (OSError, FileRefusedError) as error:

@@ -143,7 +143,7 @@ SPECIAL = pytest.mark.parametrize("make", [pipe, device, link_to_folder])
 
 
 @SPECIAL
-def test_what_is_no_regular_file_is_left_out(tmp_path, make):
+def test_what_is_no_regular_file_is_skipped(tmp_path, make):
     save(tmp_path / "a.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     make(tmp_path / "special.png")
@@ -169,7 +169,7 @@ def test_a_table_or_an_npz_that_is_no_regular_file_is_refused(tmp_path, make):
         read_label_table(tmp_path / "special.npz")
 
 
-def test_a_file_of_absurd_size_is_left_out(tmp_path):
+def test_a_file_of_absurd_size_is_skipped(tmp_path):
     save(tmp_path / "a.png")
     with (tmp_path / "huge.png").open("wb") as file:
         file.truncate(10**11)
@@ -270,7 +270,7 @@ def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
     "name",
     ["a\rb.png", "a\nb.png", "a\r\nb.png", "\x1b[31mred.png", "a\x85b.png", "a\u2028b.png"],
 )
-def test_a_name_of_several_lines_is_left_out(tmp_path, name):
+def test_a_name_of_several_lines_is_skipped(tmp_path, name):
     save(tmp_path / "0.png")
     save(tmp_path / name)
     images = read(tmp_path)
@@ -280,7 +280,7 @@ def test_a_name_of_several_lines_is_left_out(tmp_path, name):
     assert shown == name.encode("unicode_escape").decode()
 
 
-def test_a_name_that_is_not_utf8_is_left_out(tmp_path):
+def test_a_name_that_is_not_utf8_is_skipped(tmp_path):
     save(tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
     save(tmp_path / "b.png")
     assert read(tmp_path).problems == [("\\udcff.png", "its name is not UTF-8")]
@@ -478,7 +478,7 @@ def test_a_wrong_npz_is_refused(tmp_path, arrays, words):
         read(tmp_path / "a.npz")
 
 
-def test_copies_in_an_npz_are_left_out(tmp_path):
+def test_copies_in_an_npz_are_skipped(tmp_path):
     images = np.zeros((4, 3, 3), np.uint8)
     images[1], images[3] = 1, 1
     np.savez(tmp_path / "a.npz", images=images, test_images=images[1:2], test_labels=[0])

@@ -226,8 +226,8 @@ def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained,
     (folder / "copy a.png").write_bytes(content)
     (folder / labeled[0]).write_bytes(content)
     project.repro("dvc.yaml:label")
-    left_out = pd.read_csv(project.folder / "data/raw/skipped_files.csv", dtype=str)
-    assert labeled[0] in set(left_out["file"])
+    skipped = pd.read_csv(project.folder / "data/raw/skipped_files.csv", dtype=str)
+    assert labeled[0] in set(skipped["file"])
     names = pd.read_csv(project.folder / "data/raw/train_files.csv", dtype=str)["image"]
     after = np.load(project.folder / "data/representatives/labels.npy")
     assert (before >= 0).sum() == (after >= 0).sum() == len(labeled)

@@ -76,7 +76,7 @@ def write_npz(project, seed=0):
 
 @pytest.fixture(scope="module", params=[write_folder, write_npz])
 def labeled(request, unreproduced, warm_environment, tmp_path_factory):
-    """Return a project whose photographs were labeled and trained on, committed as README says."""
+    """Return a project whose photographs were labeled and trained on, and committed."""
     project = unreproduced.copy(tmp_path_factory.mktemp("photos") / "project")
     project = replace(project, environment=warm_environment)
     path, test_labels, label_of = request.param(project)

@@ -58,12 +58,12 @@ WRONG = {
         [
             "train.model",
             "'resnet'",
-            "'logistic_regression', 'mlp', 'wide_mlp', 'small_cnn', 'cnn' or 'cnn_mlp_ensemble'",
+            "'cnn', 'cnn_mlp_ensemble', 'logistic_regression', 'mlp', 'small_cnn' or 'wide_mlp'",
         ],
     ),
     "unknown embedding": (
         replace_line(r"  method: patches", "  method: umap"),
-        ["embed.method", "'umap'", "'pixels', 'pca' or 'patches'"],
+        ["embed.method", "'umap'", "'patches', 'pca' or 'pixels'"],
     ),
     "missing key": (replace_line(r"  percentile: 80", ""), ["propagate.percentile is missing"]),
     "duplicate key": (lambda text: text + "seed: 3\n", ["seed", "3", "duplicate"]),
@@ -124,11 +124,11 @@ def test_a_write_that_is_stopped_leaves_the_old_file(tmp_path, stop):
 def test_a_stage_that_is_terminated_leaves_no_temporary_file(project):
     script = (
         "import os, signal\n"
-        "from stages import artifacts, params\n"
+        "from fewlabel import settings, storage\n"
         "def half(temporary):\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "params.run(lambda _: artifacts.write('data/new/file.txt', half))\n"
+        "settings.run_stage(lambda _: storage.write('data/new/file.txt', half))\n"
     )
     stopped = project.run(sys.executable, "-c", script, fails=True)
     assert (stopped.returncode, stopped.stderr) == (128 + signal.SIGTERM, "")

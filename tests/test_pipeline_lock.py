@@ -29,19 +29,19 @@ def test_a_network_trained_twice_is_the_same_bytes(reproduced, tmp_path):
 
 def test_labels_that_nobody_asked_for_change_no_output(project):
     # Not what people bring, nor the packaged model, whose card tells what was measured.
-    left_out = ("images", "labels", "raw", "classifier.zip", "model_card.md")
+    brought = ("images", "annotations", "raw", "classifier.zip", "model_card.md")
     written = [
         f"{folder}/{path.name}"
         for folder in ("data", "models")
         for path in (project.folder / folder).iterdir()
-        if path.name not in left_out
+        if path.name not in brought
     ]
     before = project.hashes(*written)
     metrics = project.hashes("metrics")
     raw = project.folder / "data" / "raw"
     asked = [
         np.load(project.folder / "data" / name / "labels.npy") >= 0
-        for name in ("selected", "labeled")
+        for name in ("random_subset", "representatives")
     ]
     for split, hidden in (("train", ~np.logical_or(*asked)), ("test", slice(None))):
         labels = np.load(raw / f"{split}_labels.npy")

@@ -1,29 +1,29 @@
 """Which stages run again when a setting changes: exactly those that it touches."""
 
-import json
-
+import networkx as nx
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from fewlabel.settings import PARAMS_FILE
 
-ARMS = ("random_subset", "representatives", "propagated")
+TRAINING_SETS = ("random_subset", "representatives", "propagated")
 
 
-def arms(*names):
-    return {f"{stage}@{arm}" for stage in ("train", "evaluate") for arm in names}
+def classifiers(*training_sets):
+    return {f"{stage}@{name}" for stage in ("train", "evaluate") for name in training_sets}
 
 
-PROPAGATE = {"propagate", "evaluate_propagation", *arms("propagated"), "package"}
+PROPAGATE = {"propagate", "evaluate_propagation", *classifiers("propagated"), "package"}
 SPREAD = {"spread", *PROPAGATE}
-LABEL = {"label", *arms("representatives"), *SPREAD}
+LABEL = {"label", *classifiers("representatives"), *SPREAD}
 CLUSTER = {"cluster", *LABEL}
 GRAPH = {"graph", *CLUSTER}
-EMBED = {"embed", *arms(*ARMS), *GRAPH}
-TRAIN = {*arms(*ARMS), "package"}
-SELECT = {"select", *arms("random_subset")}
+EMBED = {"embed", *classifiers(*TRAINING_SETS), *GRAPH}
+TRAIN = {*classifiers(*TRAINING_SETS), "package"}
+SELECT = {"select", *classifiers("random_subset")}
 
-# DVC stops where an output is the same bytes, so each new value is one that changes outputs.
+# Setting -> another value, and the stages that it may reach.
 RERUNS = {
     "seed": (1, EMBED | SELECT),
     "label_budget": (30, CLUSTER | SELECT),
@@ -35,7 +35,7 @@ RERUNS = {
     "embed.patches.pooling_grid": (2, EMBED),
     "embed.patches.n_components": (40, EMBED),
     "embed.patches.variance_power": (0.5, EMBED),
-    "embed.patches.n_leading_components": (16, {"embed", *GRAPH}),
+    "embed.patches.n_leading_components": (16, EMBED),
     "cluster.alpha": (0.5, CLUSTER),
     "cluster.n_iterations": (3, CLUSTER),
     "cluster.method": ("minibatch", CLUSTER),
@@ -51,6 +51,14 @@ RERUNS = {
     "train.logistic_regression.features": ("pixels", TRAIN),
     "train.logistic_regression.C": (1.0, TRAIN),
     "train.logistic_regression.max_iter": (5, TRAIN),
+}
+
+# Setting -> the stages that ran; DVC stops where an output is the same bytes.
+RAN = {
+    "seed": EMBED | SELECT,
+    "embed.patches.n_leading_components": {"embed", *GRAPH},
+    "propagate.percentile": PROPAGATE,
+    "train.logistic_regression.C": TRAIN,
 }
 
 # Of a method that is not chosen.
@@ -105,9 +113,11 @@ def leaves(settings, prefix=""):
 
 def stale(project):
     """Return stage -> keys of the settings because of which DVC calls it changed."""
+    with Repo(str(project.folder)) as repo:
+        status = repo.status()
     return {
         stage: {key for change in changes for key in change["changed deps"].get("params.yaml", ())}
-        for stage, changes in json.loads(project.dvc("status", "--json")).items()
+        for stage, changes in status.items()
     }
 
 
@@ -117,12 +127,25 @@ def test_every_setting_is_in_a_table_here(reproduced):
     assert sorted(leaves(params)) == sorted(tables)
 
 
-@pytest.mark.parametrize("key", RERUNS)
+def test_a_setting_makes_stale_what_it_touches(project):
+    with Repo(str(project.folder)) as repo:
+        stages = {stage.name: stage for stage in repo.index.stages}
+        graph = repo.index.graph
+        after = {
+            name: {name, *(other.name for other in nx.ancestors(graph, stage))}
+            for name, stage in stages.items()
+        }
+    before = (project.folder / PARAMS_FILE).read_text(encoding="utf-8")
+    for key, (value, expected) in RERUNS.items():
+        project.set({key: value})
+        assert set().union(*(after[stage] for stage in stale(project))) == expected, key
+        (project.folder / PARAMS_FILE).write_text(before, encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", RAN)
 def test_a_setting_reruns_what_it_touches(project, key):
-    value, expected = RERUNS[key]
-    project.set({key: value})
-    ran = project.repro()
-    assert sorted(ran) == sorted(expected)
+    project.set({key: RERUNS[key][0]})
+    assert sorted(project.repro()) == sorted(RAN[key])
 
 
 def test_settings_of_what_is_not_chosen_rerun_nothing(project):
@@ -154,5 +177,5 @@ def test_each_setting_of_a_chosen_network_makes_training_stale(project, network)
     before = (project.folder / PARAMS_FILE).read_text(encoding="utf-8")
     for key, value in NETWORKS[network].items():
         project.set({f"train.{network}.{key}": value})
-        assert stale(project) == {f"train@{arm}": {f"train.{network}"} for arm in ARMS}
+        assert stale(project) == {f"train@{name}": {f"train.{network}"} for name in TRAINING_SETS}
         (project.folder / PARAMS_FILE).write_text(before, encoding="utf-8")

@@ -14,6 +14,11 @@ from docs.readme import PARTS, frontier_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+MAX_LINES = {"README.md": 170, "docs/decisions/": 40}
 
 
 @pytest.mark.parametrize("document", PARTS)
@@ -86,18 +91,45 @@ def test_every_dependency_has_a_reason():
         *project["dependency-groups"].values(),
     ]
     names = {re.match(r"[\w.-]+", line).group() for group in groups for line in group}
-    table = README.split("## Dependencies")[1]
+    table = DOCUMENTS["docs/reproducibility.md"].split("## Dependencies")[1]
     assert [name for name in sorted(names) if name not in table] == []
 
 
-def test_every_link_leads_somewhere():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document):
+    folder = (ROOT / document).parent
+    for target in re.findall(r"(?:\]\(|src=\")(?!https?:)([^)\"]+)", DOCUMENTS[document]):
+        name, _, section = target.partition("#")
+        path = (folder / name).resolve() if name else ROOT / document
+        assert path.exists(), target
+        if section:
+            assert section in sections(DOCUMENTS[path.relative_to(ROOT).as_posix()]), target
+
+
+def sections(text):
+    """Return what links call the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+
+
+def test_every_document_is_linked_from_readme_or_from_the_decisions():
+    for document in DOCUMENTS:
+        name = document.removeprefix("docs/decisions/")
+        listing = DOCUMENTS["docs/decisions/README.md"] if name != document else README
+        named = document == "README.md" or f"]({name})" in listing or f"]({document})" in README
+        assert named, document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_document_is_too_long(document):
+    for name, most in MAX_LINES.items():
+        if document.startswith(name):
+            assert len(DOCUMENTS[document].splitlines()) <= most
 
 
 def test_every_make_target_that_is_named_exists():
     makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"`make (?:EXTRA=\w+ )?([a-z-]+)`", README))
-    assert {"repro", "test"} & set(re.findall(r"make ([a-z-]+) ", README)) == {"repro", "test"}
+    text = "\n".join(DOCUMENTS.values())
+    named = set(re.findall(r"(?:`|^)make (?:EXTRA=\w+ )?([a-z-]+)", text, re.MULTILINE))
+    assert {"setup", "repro", "test"} <= named
     assert [name for name in sorted(named) if f"\n{name}:" not in makefile] == []

@@ -1,4 +1,4 @@
-"""Every command block of README's section on own images, run as written, one after the other."""
+"""Every command block of docs/own-images.md, run as written, one after the other."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +20,16 @@ CHECKOUT = Path(__file__).parents[1]
 N_PHOTOS = 120
 
 
-def blocks():
-    """Return the indented blocks of the section."""
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Your own images\n")[1].split("\n## ")[0]
-    found = re.findall(r"(?:^ {4}.*\n(?:\n(?= {4}))?)+", section, re.MULTILINE)
-    return [textwrap.dedent(block) for block in found]
+def blocks(document):
+    """Return the language and the text of each fenced block of a document."""
+    text = (CHECKOUT / document).read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(blocks):
+    """Return the lines of all blocks, in order, without comments."""
+    lines = (line.split("#")[0].strip() for _, block in blocks for line in block.splitlines())
+    return [line for line in lines if line]
 
 
 def photo(i, rng):
@@ -82,10 +85,18 @@ def label_on_the_page(project, command):
     return process.communicate(timeout=60)[0]
 
 
+def test_readme_shows_the_same_commands():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Your own images\n")[1].split("\n## ")[0]
+    [shown] = re.findall(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    tested = iter(commands(blocks("docs/own-images.md")))
+    assert [line for line in commands([("bash", shown)]) if line not in tested] == []
+
+
 def test_every_block_runs_as_written(user):
     outputs = {}
-    for block in blocks():
-        if block.startswith("dataset:"):
+    for language, block in blocks("docs/own-images.md"):
+        if language == "yaml":
             yaml = YAML()
             params = yaml.load(user.folder / "params.yaml")
             for section, settings in yaml.load(block).items():

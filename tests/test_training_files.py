@@ -70,12 +70,12 @@ def test_each_row_keeps_the_content_of_its_own_file(vouch, names):
         used = [row["image"] for row in rows]
         shown = pd.read_csv(TRAINING_FILES, dtype=str, keep_default_na=False)["image"]
         assert shown.tolist() == used
-        left_out = [row["file"] for row in read_table("data/raw/skipped_files.csv")]
-        assert all(printable(name) == name for name in left_out)
+        skipped = [row["file"] for row in read_table("data/raw/skipped_files.csv")]
+        assert all(printable(name) == name for name in skipped)
         visible = [os.fsdecode(name) for name in names if not name.startswith(b".")]
-        assert sorted([*used, *left_out]) == sorted(map(printable, visible))
+        assert sorted([*used, *skipped]) == sorted(map(printable, visible))
         shown = pd.read_csv("data/raw/skipped_files.csv", dtype=str, keep_default_na=False)["file"]
-        assert shown.tolist() == left_out
+        assert shown.tolist() == skipped
 
 
 @pytest.mark.parametrize(

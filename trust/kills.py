@@ -30,6 +30,7 @@ from trust.projects import (
 from trust.promises import Promise
 
 _NAMES = {signal.SIGKILL: "killed", signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
+_MAX_STARTS = 30
 _SHORTEST, _LONGEST = 0.3, 4.0  # seconds from the start of `dvc repro` of one stage to its end
 
 
@@ -133,10 +134,14 @@ def _kill_group(dvc):
 
 def _kill_child(dvc):
     of_dvc = psutil.Process(dvc.pid)
-    while not (children := of_dvc.children(recursive=True)) and dvc.poll() is None:
+    while dvc.poll() is None:
+        # DVC also starts git and others, whose end it survives.
+        stage = [x for x in of_dvc.children(recursive=True) if "stages." in " ".join(x.cmdline())]
+        for process in stage:
+            process.kill()
+        if stage:
+            return
         time.sleep(0.01)
-    for child in children:
-        child.kill()
 
 
 def _stop_repro(project, rng, n, whom):
@@ -167,7 +172,7 @@ def _hear_interrupts():
 def _stopped(project, name, stop, rng):
     """Have DVC run a stage and stop it before its end; return what it showed."""
     latest = _LONGEST
-    while True:
+    for _ in range(_MAX_STARTS):
         for out in files(project, lock(project)[name], "outs"):
             (project.folder / out).unlink()
         shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
@@ -189,6 +194,7 @@ def _stopped(project, name, stop, rng):
                 shown.seek(0)
                 return shown.read().decode(errors="replace")
         latest = max(latest * 0.7, 2 * _SHORTEST)  # it was faster
+    raise RuntimeError(f"{name} ended before it was stopped, {_MAX_STARTS} times")
 
 
 _FAMILY = "Kills and interrupts"

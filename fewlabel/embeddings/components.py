@@ -9,7 +9,8 @@ def leading_components(features: np.ndarray, n_components: int) -> np.ndarray:
     """Cut rows to their first components, of the length that rows of `PatchEmbedding` have.
 
     Fewer components hold less of what is particular to an image: distances between its neighbors
-    and itself, and what a few labels say of it, are better measured on them (docs/choices.md).
+    and itself, and what a few labels say of it, are better measured on them: see
+    docs/decisions/leading-components.md.
 
     Parameters
     ----------

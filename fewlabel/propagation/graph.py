@@ -28,7 +28,7 @@ def spread_over_graph(affinity, assignment, y, n_classes, alpha, n_iterations):
 
     The labels of a cluster weigh as much as it has images, since they stand for them. That makes
     class mass follow the data, where the usual normalization to the shares of the labels makes it
-    follow the clustering (docs/choices.md has the measurements).
+    follow the clustering (docs/decisions/label-weights.md says why).
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ RIDGE = 0.1
 GAMMA = 0.5
 # Its kernel matrix takes 400 MB, and ten seconds to solve on two cores.
 MAX_EXAMPLES = 10_000
-# With fewer labels than that, more components of the features tell less (docs/choices.md).
+# With fewer labels than that, more components of the features tell less: see
+# docs/decisions/leading-components.md.
 MIN_COMPONENTS = 128
 _BLOCK_ROWS = 512
 _PIXELS_PER_SHIFT = 28

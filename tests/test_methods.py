@@ -1,0 +1,146 @@
+"""What every method of a kind must do, whatever it is: the module that is new is tested, too."""
+
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of
+from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
+
+SHAPE = (12, 12)
+SMALL = {  # So that each fits 60 images of 12 x 12 pixels in a second.
+    "patches": {
+        "n_centroids": 16,
+        "n_sampled_patches": 500,
+        "n_components": 8,
+        "n_leading_components": 4,
+        "pooling_grid": 2,
+    },
+    "pca": {"n_components": 8},
+    "mlp": {"epochs": 1, "min_steps": 4},
+    "wide_mlp": {"epochs": 1, "min_steps": 4},
+    "cnn": {"epochs": 1, "min_steps": 4},
+    "small_cnn": {"epochs": 1, "min_steps": 4},
+    "cnn_mlp_ensemble": {
+        "cnn": settings_of("classifiers", "cnn")(epochs=1, min_steps=4),
+        "wide_mlp": settings_of("classifiers", "cnn_mlp_ensemble")().wide_mlp.model_copy(
+            update={"epochs": 1, "min_steps": 4}
+        ),
+    },
+}
+
+
+def make(kind, name):
+    return settings_of(kind, name)(**SMALL.get(name, {}))
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    bright = np.arange(60) % 3
+    return (rng.random((60, *SHAPE)) / 2 + bright[:, None, None] / 6).astype(np.float32), bright
+
+
+@pytest.mark.parametrize("kind", CHOICES)
+def test_a_module_explains_itself_in_one_line(kind):
+    for name in names(kind):
+        module = inspect.getmodule(settings_of(kind, name))
+        line = module.__doc__.splitlines()[0]
+        assert line.endswith(".")
+        assert len(line) < 100
+
+
+@pytest.mark.parametrize("name", names("embeddings"))
+def test_an_embedding(name, images):
+    method, (pixels, _) = make("embeddings", name), images
+    rows = pixels.reshape(60, -1)
+    assert method.problems(60, SHAPE) == []
+    assert all(n > 0 for n in method.memory_needed(SHAPE, [60, 10], 2).values())
+    features = method.build(SHAPE, seed=3).fit(rows).transform(rows)
+    assert features.shape[0] == 60
+    assert np.isfinite(features).all()
+    np.testing.assert_array_equal(features, method.build(SHAPE, seed=3).fit(rows).transform(rows))
+    if method.n_leading:
+        assert method.n_leading <= features.shape[1]
+    if method.ordered_components:
+        variance = features.var(axis=0)
+        assert variance[0] == variance.max()
+
+
+@pytest.mark.parametrize("name", names("selection"))
+def test_a_selection(name, images):
+    rows = images[0].reshape(60, -1)
+    clusters = make("selection", name).select(rows, 5, seed=3)
+    assert isinstance(clusters, Clusters)
+    assert len(set(clusters.representatives)) == 5
+    np.testing.assert_array_equal(clusters.assignment[clusters.representatives], range(5))
+    assert clusters.distance.shape == clusters.assignment.shape == (60,)
+    assert (clusters.distance >= 0).all()
+    again = make("selection", name).select(rows, 5, seed=3)
+    for array, same in zip(clusters[1:], again[1:], strict=True):
+        np.testing.assert_array_equal(array, same)
+
+
+@pytest.mark.parametrize("n_labels", [0, 1, 6])
+@pytest.mark.parametrize("name", names("propagation"))
+def test_a_propagation(name, n_labels, images):
+    pixels, classes = images
+    rows = pixels.reshape(60, -1)
+    y = np.full(60, -1)
+    y[:n_labels] = classes[:n_labels]
+    embedding = make("embeddings", "pca").build(SHAPE, 0).fit(rows)
+    features = embedding.transform(rows).astype(np.float32)
+    pool = Pool(
+        y=y,
+        n_classes=3,
+        assignment=np.arange(60) % 6,
+        distance=lambda: np.linspace(0, 1, 60, dtype=np.float32),
+        affinity=lambda: affinity_graph(*nearest_neighbors(features, 5)),
+        images=lambda: pixels,
+        features=lambda: features,
+        embedding=lambda: embedding,
+        has_ordered_components=True,
+    )
+    pseudo_labels, confidence = make("propagation", name).propagate(pool)
+    assert pseudo_labels.shape == confidence.shape == (60,)
+    assert pseudo_labels.dtype.kind == "i"
+    assert set(pseudo_labels) <= {-1, *y[:n_labels]}
+    np.testing.assert_array_equal(pseudo_labels[:n_labels], y[:n_labels])
+    assert np.isposinf(confidence[:n_labels]).all()
+    assert np.isfinite(confidence[n_labels:]).all()
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", names("classifiers"))
+def test_a_classifier(name, images):
+    pixels, classes = images
+    method = make("classifiers", name)
+    rows = pixels.reshape(60, -1)
+    X = {
+        "pixels": rows,
+        "embedding": rows[:, :20],
+        "pixels and embedding": np.hstack([rows, rows[:, :20]]),
+    }[method.reads]
+    classifier = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
+    assert clone(classifier).get_params().keys() == classifier.get_params().keys()
+    classifier.fit(X, classes * 2)
+    assert method.problem(classifier) is None
+    np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
+    probabilities = classifier.predict_proba(X)
+    assert probabilities.shape == (60, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert set(classifier.predict(X)) <= {0, 2, 4}
+
+
+@pytest.mark.parametrize("name", names("datasets"))
+def test_what_is_known_of_a_data_set(name):
+    dataset = make("datasets", name)
+    if dataset.facts is None:
+        assert not dataset.knows_labels
+        assert dataset.own_files is not None
+    else:
+        assert min(dataset.facts[:2]) > 0
+        assert len(set(dataset.names_of_classes())) >= 2
+        assert dataset.problems() == []

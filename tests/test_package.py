@@ -1,0 +1,67 @@
+"""What pip installs: one package, with all that the command and the labeling page need."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.conftest import CHECKOUT, copy_checkout
+
+PAGE = """
+import pathlib, numpy as np, fewlabel
+from fewlabel.annotation.answers import Questions
+from fewlabel.web.app import create_app
+from fewlabel.web.session import LabelingSession
+questions = Questions(["a", "b"], ["1", "2"], ["cat", "dog"], np.array([0, 1]), np.array([0, 1]))
+session = LabelingSession(questions, np.zeros(2), "somebody", "labels.csv")
+client = create_app(session, lambda position, small: b"", "token", "path", 8080).test_client()
+page = client.get("/path/?token=token", base_url="http://127.0.0.1:8080", follow_redirects=True)
+assert page.status_code == 200, page.status
+assert b"<html" in page.data
+print(pathlib.Path(fewlabel.__file__).parents[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    copy_checkout(source)  # since building leaves files behind
+    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", *build, "--wheel-dir", str(built), str(source)], check=True
+    )
+    [wheel] = built.iterdir()
+    return wheel
+
+
+def test_the_wheel_has_one_package_and_its_files(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "fewlabel"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    there = [name for name in tracked if (CHECKOUT / name).exists()]
+    assert sorted(names) == sorted(there)
+
+
+def test_what_is_installed_serves_the_page_and_the_command(wheel, tmp_path):
+    place = tmp_path / "installed"
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--target", str(place)]
+    subprocess.run([sys.executable, "-m", "pip", *install, str(wheel)], check=True)
+    # Not from the checkout, which is on the path where its package is installed to be edited.
+    environment = {"PYTHONPATH": str(place), "PATH": "/usr/bin:/bin"}
+
+    def run(*command):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run(sys.executable, "-P", "-c", PAGE).strip() == str(place)
+    assert "import-labels" in run(sys.executable, "-P", str(place / "bin/fewlabel"), "--help")
