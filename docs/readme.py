@@ -145,7 +145,7 @@ PARTS = {
 
 
 def rewritten(document: str) -> str:
-    """Return a document's text with every generated part made anew."""
+    """Return a document's text with every generated part made again."""
     text = (ROOT / document).read_text(encoding="utf-8")
     for part in PARTS[document]:
         start, end = f"<!-- {part.__name__} -->", f"<!-- /{part.__name__} -->"

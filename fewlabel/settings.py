@@ -218,7 +218,7 @@ def read_params(path: str | Path = PARAMS_FILE) -> Params:
 
 
 def _missing(settings: Strict, prefix: str = "") -> Iterator[str]:
-    """Yield each key that DVC could not see change, but for methods that are not chosen."""
+    """Yield each key that DVC could not see change, except of methods that are not chosen."""
     chosen_names = {getattr(settings, key, None) for key in CHOICES.values()}
     for name, value in settings:
         is_section = isinstance(value, Strict)

@@ -1,1 +1,1 @@
-"""How a step is run: one module a stage reads params and inputs, calls fewlabel, writes outputs."""
+"""Stages: each reads settings and inputs, calls `fewlabel`, and writes outputs."""

@@ -1,4 +1,4 @@
-"""k-means of a feature space, one a seed: `python -m study.clusters NAME`."""
+"""k-means of a feature space, one per seed: `python -m study.clusters NAME`."""
 
 import sys
 

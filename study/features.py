@@ -1,4 +1,4 @@
-"""Patch embeddings of a data set, one a seed: `python -m study.features DATASET`."""
+"""Patch embeddings of a data set, one per seed: `python -m study.features DATASET`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""kNN graphs of a feature space, one a seed: `python -m study.graphs NAME`."""
+"""kNN graphs of a feature space, one per seed: `python -m study.graphs NAME`."""
 
 import sys
 

@@ -13,16 +13,16 @@ from study.runner import settings
 def build_model(row: dict, seed: int):
     """Unfitted classifier of the pixels, with the study's settings of `row["model"]`."""
     model = row["model"]
-    of_model = settings("models", model)
+    model_settings = settings("models", model)
     match model:
         case "k_neighbors":
-            return KNeighborsClassifier(**of_model)
+            return KNeighborsClassifier(**model_settings)
         case "random_forest":
-            return RandomForestClassifier(**of_model, random_state=seed)
+            return RandomForestClassifier(**model_settings, random_state=seed)
         case "svc":
-            return SVC(**of_model)
+            return SVC(**model_settings)
         case "one_vs_rest_saga" | "one_vs_rest_newton":
-            return OneVsRestClassifier(LogisticRegression(**of_model, random_state=seed))
-    of_model |= {name: row[name] for name in ("epochs", "batch_size") if name in row}
-    image_shape = of_model.pop("image_shape", None)
-    return settings_of("classifiers", model)(**of_model).build(image_shape, seed)
+            return OneVsRestClassifier(LogisticRegression(**model_settings, random_state=seed))
+    model_settings |= {name: row[name] for name in ("epochs", "batch_size") if name in row}
+    image_shape = model_settings.pop("image_shape", None)
+    return settings_of("classifiers", model)(**model_settings).build(image_shape, seed)

@@ -12,14 +12,14 @@ from study.runner import PIPELINE_PARAMS, load_clusters, problem, run_row, setti
 
 
 def prepare(row: dict, seed: int):
-    """Propagate as study/pipeline.yaml says, but for what the row says otherwise, or not at all."""
+    """Propagate as study/pipeline.yaml says, except where the row says otherwise, or not at all."""
     propagate = settings("propagate", path=PIPELINE_PARAMS)
     clustering, chosen = load_clusters(row["clusters"], seed)
     graph = Path("study/graphs", row["graph"], f"{seed}.npz")
     if not graph.exists():  # pixels are the same for every seed, and have one graph
         graph = graph.with_stem("0")
-    of_model = settings("train", "mlp", path=PIPELINE_PARAMS)
-    model = settings_of("classifiers", "mlp")(**of_model).build(None, seed)
+    model_settings = settings("train", "mlp", path=PIPELINE_PARAMS)
+    model = settings_of("classifiers", "mlp")(**model_settings).build(None, seed)
     labeled = problem(row, seed, None if "chosen" in row else chosen)
     if "spread_over" not in row:
         return SupervisedClassifier(model), labeled

@@ -91,7 +91,7 @@ def lines_of(
     name, row
         Key and settings in study/params.yaml, and `labels`, how many there are.
     measured
-        From study/rows/NAME.json: a list with a value a seed for each measure.
+        From study/rows/NAME.json: a list with a value per seed for each measure.
     reported
         reported.csv.
     cannot_be_right

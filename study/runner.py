@@ -129,8 +129,8 @@ def run_row(family: str, prepare: Callable[[dict, int], tuple]) -> None:
     from fewlabel.parallel import progress
 
     row = sys.argv[1]
-    of_row = settings(family, row)
-    seeds = range(of_row["seeds"])
+    row_settings = settings(family, row)
+    seeds = range(row_settings["seeds"])
     # A process a core with one thread each does more than one process with two threads.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     with (
@@ -138,19 +138,19 @@ def run_row(family: str, prepare: Callable[[dict, int], tuple]) -> None:
         parallel_config("loky", n_jobs=-1, inner_max_num_threads=1),
     ):
         runs = Parallel(return_as="generator")(
-            delayed(_measure)(prepare, of_row, seed) for seed in seeds
+            delayed(_measure)(prepare, row_settings, seed) for seed in seeds
         )
         results = list(progress(runs, row, total=len(seeds)))
     columns = {name: [result[name] for result in results] for name in results[0]}
     save_json(f"study/rows/{row}.json", columns)
 
 
-def _measure(prepare, of_row, seed):
+def _measure(prepare, row_settings, seed):
     from sklearn.metrics import accuracy_score, f1_score
 
     from fewlabel.metrics import propagation_metrics
 
-    classifier, problem = prepare(of_row, seed)
+    classifier, problem = prepare(row_settings, seed)
     start = time.perf_counter()
     classifier.fit(problem.X, problem.y)
     fitted = time.perf_counter()
@@ -164,6 +164,6 @@ def _measure(prepare, of_row, seed):
     }
     if hasattr(classifier, "propagated_"):
         given = np.where(classifier.propagated_, classifier.transduction_, -1)
-        of_labels = propagation_metrics(problem.labels, given)
-        measures |= {name: of_labels[name] for name in ("coverage", "label_accuracy")}
+        propagation = propagation_metrics(problem.labels, given)
+        measures |= {name: propagation[name] for name in ("coverage", "label_accuracy")}
     return measures

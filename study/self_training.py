@@ -7,7 +7,7 @@ from study.runner import problem, run_row
 
 
 def prepare(row: dict, seed: int):
-    """Let the classifier label the other images, surest first."""
+    """Let the classifier label the other images, most confident first."""
     return SelfTrainingClassifier(build_model(row, seed)), problem(row, seed)
 
 

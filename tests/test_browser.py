@@ -1,4 +1,4 @@
-"""A person labels digits in a real browser, and the pipeline goes on with the labels."""
+"""A person labels digits in a real browser, and the pipeline resumes with the labels."""
 
 import re
 import shutil
@@ -114,7 +114,7 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
         page.wait_for_selector("text=All are answered")
         assert page.locator("#grid button").count() == N_LABELS
         process.terminate()
-        assert "`dvc repro` goes on" in process.stdout.read()
+        assert "`dvc repro` resumes" in process.stdout.read()
 
     given = labels_of(unlabeled)
     assert dict(zip(given["image"].astype(int), given["label"], strict=True)) == expected

@@ -84,7 +84,7 @@ def test_combinators_start_at_zero_but_for_the_slopes_within_the_sigmoids():
 
 
 def random_weights(n_units, rng):
-    """Draw all weights anew, also those that start at zero or one."""
+    """Draw all weights again, also those that start at zero or one."""
     flat = [
         [rng.normal(size=w.shape) for w in of_layers] if isinstance(of_layers, list) else of_layers
         for of_layers in initial_weights(n_units, rng)

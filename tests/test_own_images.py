@@ -269,7 +269,7 @@ def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_pa
         ("image,class\nIMAGE,1\n", "must have the columns image and label, but has image, class"),
     ],
 )
-def test_a_wrong_table_of_labels_is_refused(own, tmp_path, content, words):
+def test_a_wrong_table_propagation_is_refused(own, tmp_path, content, words):
     project = own.copy(tmp_path / "project")
     image = asked_about(project)[0]
     (project.folder / "mine.csv").write_text(content.replace("IMAGE", image), encoding="utf-8")

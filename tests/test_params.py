@@ -33,7 +33,7 @@ FASHION_MNIST = {
 
 
 def default_text():
-    """Write the settings of the tests, but for another data set."""
+    """Write the settings of the tests, except for another data set."""
     yaml = YAML()
     params = yaml.load(CHECKOUT / "tests/params.yaml")
     for key, value in FASHION_MNIST.items():
@@ -176,7 +176,7 @@ def read(tmp_path):
     """Return a function that writes settings to a file and reads them."""
 
     def write_and_read(values):
-        # JSON is YAML but for how it spells these.
+        # JSON is YAML except for how it spells these.
         text = values if isinstance(values, str) else json.dumps(values)
         text = text.replace(": NaN", ": .nan").replace(": Infinity", ": .inf")
         text = text.replace(": -Infinity", ": -.inf")

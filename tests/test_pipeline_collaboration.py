@@ -39,7 +39,7 @@ def coverage(project):
 def test_diffs_tell_what_a_setting_changed(project):
     project.set({"propagate.percentile": 50})
     project.repro()
-    project.commit("Keep the surest half")
+    project.commit("Keep the most confident half")
     revisions = ("HEAD~1", "HEAD")
 
     params = json.loads(project.dvc("params", "diff", "--json", *revisions))
@@ -64,7 +64,7 @@ def test_all_plots_can_be_drawn(project):
     page = project.folder / "dvc_plots" / "index.html"
     project.dvc("plots", "show")
     shown = page.read_text(encoding="utf-8")
-    for title in ("Label accuracy against coverage", "Confusion, propagated labels", "loss.tsv"):
+    for title in ("Label accuracy against coverage", "Confusion, pseudo-labels", "loss.tsv"):
         assert title in shown
     assert "errors" not in json.loads(project.dvc("plots", "show", "--json"))
 

@@ -12,8 +12,8 @@ class Settings(NetworkMethod):
     def network(keras, input_shape, n_classes):
         """Three convolutions, two halved by max pooling, and two dense layers.
 
-        The network of the published notebook that clusters MNIST, but for padding, without which no
-        image of fewer than 18 pixels a side gets through.
+        The network of the published notebook that clusters MNIST, except for padding, without which
+        no image of fewer than 18 pixels per side gets through.
         """
         layers = keras.layers
         return keras.Sequential(

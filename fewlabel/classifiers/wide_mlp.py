@@ -10,7 +10,7 @@ from fewlabel.classifiers.network_method import (
 
 
 class WideMlp(NetworkMethod):
-    """Its settings, but for what it reads."""
+    """Its settings, except what it reads."""
 
     epochs: Epochs = 6
     batch_size: BatchSize = 256

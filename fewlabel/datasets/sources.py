@@ -222,7 +222,7 @@ def _from_mirror(mirror: str, sizes: dict[str, int]) -> Iterator[tuple[str, byte
 
 
 def _drop_body_of_redirect(response, **_):
-    # requests reads all of it, however long, before it goes on to the other address.
+    # requests reads all of it, however long, before it turns to the other address.
     if response.is_redirect:
         response.close()
 

@@ -166,8 +166,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     n_sampled_patches : int, default=200_000
         Patches drawn from all images to learn whitening and centroids.
     pooling_grid : int, default=3
-        The image is pooled over this many regions a side, at most as many as a patch has positions
-        there; without `image_shape`, over fewer where there are fewer.
+        The image is pooled over this many regions per side, at most as many as a patch has
+        positions there; without `image_shape`, over fewer where there are fewer.
     n_components : int, default=128
         Principal components kept (fewer where there are fewer images or features).
     variance_power : float, default=0.25
@@ -295,8 +295,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ValueError("patch_size is 1, but a patch of one gray pixel has no contrast.")
         if self.pooling_grid > n_positions:
             raise ValueError(
-                f"pooling_grid is {self.pooling_grid}, but must be at most {n_positions}: so many "
-                "positions a side has a patch."
+                f"pooling_grid is {self.pooling_grid}, but must be at most {n_positions}: a "
+                "patch has no more positions per side."
             )
 
     def _learn_filters(self, images, rng):

@@ -60,7 +60,7 @@ def main(params: Params) -> None:
     what = (
         f"{left} images are left to label; `make label`" if left else "All are labeled: `dvc repro`"
     )
-    print(f"{what} goes on. Commit {ANSWERS_FILE} to keep the labels.")
+    print(f"{what} resumes. Commit {ANSWERS_FILE} to keep the labels.")
 
 
 def _open(file: Path, url: str) -> None:

@@ -16,7 +16,7 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
     """Make a function that returns a training image as PNG.
 
     It takes the position of the image, and whether it may be small: as the pipeline sees it. Else
-    it is what a user's own file shows, up to 640 pixels a side.
+    it is what a user's own file shows, up to 640 pixels per side.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def refuse_too_dense_a_graph(n_images, dtype):
 
 
 class LabelPropagation(semi_supervised.LabelPropagation):
-    """scikit-learn's, but for the check of memory: parameters and attributes are there."""
+    """scikit-learn's, except for the check of memory: parameters and attributes are there."""
 
     def fit(self, X, y):
         """Fit as scikit-learn does, if the graph fits into memory."""
@@ -37,7 +37,7 @@ class LabelPropagation(semi_supervised.LabelPropagation):
 
 
 class LabelSpreading(semi_supervised.LabelSpreading):
-    """scikit-learn's, but for the check of memory: parameters and attributes are there."""
+    """scikit-learn's, except for the check of memory: parameters and attributes are there."""
 
     def fit(self, X, y):
         """Fit as scikit-learn does, if the graph fits into memory."""

@@ -133,7 +133,7 @@ def ladder_cost(weights, labeled, targets, unlabeled, noises, denoising_weights)
 
 
 def endless_batches(rows, batch_size, rng):
-    """Pass over an array of rows again and again, each time in a new order, in batches.
+    """Pass over an array of rows repeatedly, each time in a new order, in batches.
 
     All have one size, or all rows if these are fewer: what is left of a pass goes into the next
     one's first batch, since few images have poor batch statistics, and a single one has none.
