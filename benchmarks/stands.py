@@ -51,18 +51,19 @@ def main(*stages: str) -> None:
         If an output differs, or if there is nothing that could be compared; the stage that it
         names is not recorded, those before it are.
     """
-    known = {group_of(name) for name in _lock_here()}
-    if unknown := set(stages) - known:
+    recorded = {group_of(name) for name in _lock_here()}
+    known = [stage for stage in _definitions() if stage in recorded]
+    if unknown := set(stages) - set(known):
         raise FewlabelError(
             f"{', '.join(sorted(unknown))} is no stage in dvc.lock; STAGE may name "
-            f"{', '.join(sorted(known))}"
+            f"{', '.join(known)}"
         )
-    todo = stages or [stage for stage in known if _is_refactored(stage)]
+    todo = [s for s in known if s in stages or (not stages and _is_refactored(s))]
     if not todo:
         print("the code of every stage is what dvc.lock has")
     with ExitStack() as clones:
         clone_of = cache(lambda commit: _clone(commit, clones))
-        for stage in sorted(todo):
+        for stage in todo:
             before = _recorded(stage)
             commit = commit_with(code_of(before))
             if commit is None:
@@ -162,6 +163,10 @@ def _git(*arguments):
     ).stdout
 
 
+def _definitions():
+    return YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+
+
 def _lock_here():
     return YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
 
@@ -233,7 +238,7 @@ def _clone(commit, clones):
 
 def _compare(stage, commit, old):
     """Return how many variants gave the same bytes, which all of them must."""
-    definition = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"][stage]
+    definition = _definitions()[stage]
     definition = definition.get("do", definition)
     name = next(name for name in sorted(_lock_here()) if group_of(name) == stage)
     n_variants = 0
@@ -279,7 +284,6 @@ def variants(definition: dict, folder: Path) -> list[dict[str, str]]:
 def _cases(old: Workspace, commit: str, stage: str) -> Iterator[str]:
     """Set the clone to digits, then to real images, if there are any; yield what they are."""
     settings = old.folder / "params.yaml"
-    _git_of_clone = ("git", "checkout", "--quiet", "--force", commit, "--", "params.yaml")
     shutil.copy(old.folder / "tests/params.yaml", settings)
     _shorten(settings, commit, stage)
     _run(old, "repro", "--quiet", f"dvc.yaml:{DOWNLOAD}", code=f"the code of {commit[:7]}")
@@ -289,7 +293,7 @@ def _cases(old: Workspace, commit: str, stage: str) -> Iterator[str]:
     if reason := _no_real_images():
         print(f"{stage}: real images are skipped, since {reason}", flush=True)
         return
-    old.run(*_git_of_clone)
+    old.run("git", "checkout", "--quiet", "--force", commit, "--", "params.yaml")
     _shorten(settings, commit, stage)
     params = read_params(settings)
     old.set_params({"label_budget": min(params.label_budget, MAX_LABELS)})
