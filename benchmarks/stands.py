@@ -12,6 +12,7 @@ import csv
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -64,17 +65,21 @@ def main(*stages: str) -> None:
     with ExitStack() as clones:
         clone_of = cache(lambda commit: _clone(commit, clones))
         for stage in todo:
-            before = _recorded(stage)
-            commit = commit_with(code_of(before))
-            if commit is None:
-                raise FewlabelError(
-                    f"no commit has the code that dvc.lock records for {stage}; run "
-                    f"`dvc repro {stage}` instead"
-                )
-            _refuse_other_changes(stage)
-            n_variants = _compare(stage, commit, clone_of(commit))
-            _record(stage, before, n_variants)
+            n_variants = _prove(stage, clone_of)
             print(f"{stage} stands: {n_variants} compared, the same bytes", flush=True)
+
+
+def _prove(stage, clone_of):
+    before = _recorded(stage)
+    commit = commit_with(code_of(before))
+    if commit is None:
+        raise FewlabelError(
+            f"no commit has the code that dvc.lock has for {stage}; run it again by `dvc repro`"
+        )
+    _refuse_other_changes(stage)
+    n_variants = _compare(stage, commit, clone_of(commit))
+    _record(stage, before, n_variants)
+    return n_variants
 
 
 def group_of(name: str) -> str:
@@ -134,13 +139,13 @@ def file_at(revision: str, path: str) -> str:
 
 def last_change() -> str:
     """Return the last commit that changed dvc.lock; empty if none did."""
-    return _git("log", "-1", "--format=%H", "--", "dvc.lock").strip()
+    return _output("git", "log", "-1", "--format=%H", "--", "dvc.lock").strip()
 
 
 def commit_with(code: dict[str, str]) -> str | None:
     """Return the newest commit whose files have these MD5s, if there is one."""
-    for commit in _git("log", "--format=%H").split():
-        lines = _git("ls-tree", "-r", commit, "--", *code).splitlines()
+    for commit in _output("git", "log", "--format=%H").split():
+        lines = _output("git", "ls-tree", "-r", commit, "--", *code).splitlines()
         blobs = {line.split("\t")[1]: line.split()[2] for line in lines}
         if blobs.keys() == code.keys() and all(
             _md5_of_blob(blob) == code[path] for path, blob in blobs.items()
@@ -157,10 +162,11 @@ def _md5_of_blob(blob):
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _git(*arguments):
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+def _output(*command):
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise FewlabelError(f"`{shlex.join(command)}` failed, as it says above")
+    return done.stdout
 
 
 def _definitions():
@@ -199,32 +205,28 @@ def _recorded(stage):
         if entry and not _is_here(entry):
             break
     else:
-        raise FewlabelError(f"the code of {stage} is what dvc.lock records: nothing is to prove")
+        raise FewlabelError(f"the code of {stage} is what dvc.lock has: nothing is to prove")
     if results_of(entry) != results_of(_entry(_lock_here(), stage)):
         raise FewlabelError(
-            f"dvc.lock has other data, settings or outputs of {stage} than before its code "
-            "changed: it ran again, and needs no proof"
+            f"{stage} ran again since its code changed, with other data, settings or outputs in "
+            "dvc.lock: it needs no proof"
         )
     return entry
 
 
 def _refuse_other_changes(stage):
     """Refuse to record what lies here, unless it is what dvc.lock has, but for code."""
-    status = subprocess.run(
-        ["dvc", "status", "--json", stage], cwd=ROOT, stdout=subprocess.PIPE, check=True
-    )
-    changes = [change for item in json.loads(status.stdout).values() for change in item]
-    for change in changes:
-        if change == "changed command":
+    status = json.loads(_output("dvc", "status", "--json", stage))
+    for change in (change for changes in status.values() for change in changes):
+        if change == "changed command":  # it is code, too, and what runs below
             continue
         for kind, files in change.items():
-            for name, what in files.items():
-                if kind == "changed deps" and name.endswith(".py"):
-                    continue
-                raise FewlabelError(
-                    f"{name}, which {stage} reads or writes, is not what dvc.lock has "
-                    f"({what}); run `dvc checkout` or `dvc pull`, or `dvc repro {stage}` instead"
-                )
+            for name, problem in files.items():
+                if kind != "changed deps" or not name.endswith(".py"):
+                    raise FewlabelError(
+                        f"{name} is not what dvc.lock has for {stage} ({problem}); run "
+                        f"`dvc checkout` or `dvc pull`, or run {stage} again by `dvc repro`"
+                    )
 
 
 def _clone(commit, clones):
@@ -250,8 +252,8 @@ def _compare(stage, commit, old):
             _run(old, "repro", "--quiet", f"dvc.yaml:{name}", code=f"the code of {commit[:7]}")
             for file in _differences(old, name):
                 raise FewlabelError(
-                    f"{file} of {stage} differs between the code of {commit[:7]} and the code "
-                    f"here ({label}); nothing is recorded, run `dvc repro {stage}` instead"
+                    f"{file} of {stage} is not what the code of {commit[:7]} wrote ({label}); "
+                    f"nothing is recorded for {stage}: mend it, or run it again by `dvc repro`"
                 )
             n_variants += 1
     return n_variants
@@ -314,8 +316,8 @@ def _shorten(settings, commit, stage):
         read_params(settings)
     except ParamsError as error:
         raise FewlabelError(
-            f"the code here refuses the settings of {commit[:7]}, so that {stage} cannot be "
-            f"compared ({error}); run `dvc repro {stage}` instead"
+            f"the code here refuses the settings of {commit[:7]} ({error}), so that {stage} "
+            "cannot be compared; run it again by `dvc repro`"
         ) from error
 
 
@@ -362,7 +364,15 @@ def _differences(old, name):
         shutil.rmtree(new.folder / package)
         shutil.copytree(ROOT / package, new.folder / package)
     shutil.copy(ROOT / "dvc.yaml", new.folder)
-    _run(new, "repro", "--quiet", "--force", "--single-item", f"dvc.yaml:{name}", code="code here")
+    _run(
+        new,
+        "repro",
+        "--quiet",
+        "--force",
+        "--single-item",
+        f"dvc.yaml:{name}",
+        code="the code here",
+    )
     before, after = (_digests(work.folder, name) for work in (old, new))
     return sorted(
         path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
@@ -386,13 +396,13 @@ def _run(work, *arguments, code):
         work.dvc(*arguments)
     except subprocess.CalledProcessError as error:
         raise FewlabelError(
-            f"`dvc {' '.join(arguments)}` fails with {code}, as it says above; where only the "
-            "new code fails, mend it, else run the stage again by `dvc repro` instead"
+            f"`dvc {' '.join(arguments)}` failed with {code}, as it says above; mend what is new, "
+            "or run the stage again by `dvc repro`"
         ) from error
 
 
 def _record(stage, before, n_variants):
-    subprocess.run(["dvc", "commit", "--quiet", "--force", stage], cwd=ROOT, check=True)
+    _output("dvc", "commit", "--quiet", "--force", stage)
     after = _entry(_lock_here(), stage)
     date = datetime.now(UTC).date().isoformat()
     is_new = not LOG.exists()

@@ -106,7 +106,7 @@ def test_a_refactoring_is_recorded_and_a_change_is_not(project):
     edit(project, "rank < quota", "rank <= quota")
     refused = stands(project, "propagate", fails=True)
     assert refused.returncode == 1
-    assert "error: data/propagated/labels.npy of propagate differs" in refused.stderr
+    assert "error: data/propagated/labels.npy of propagate is not what" in refused.stderr
     assert project.hashes("dvc.lock", "stands.csv") == recorded
 
 
