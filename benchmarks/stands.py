@@ -4,8 +4,8 @@ Such a change of code makes DVC run a stage again, for hours, to get the bytes t
 the old and the new code run on small inputs instead, with every method that the stage chooses from.
 If all outputs are the same bytes, dvc.lock gets the new code beside the old results, and stands.csv
 a line that says so. tests/test_stands.py refuses a dvc.lock that has such a change and no line.
-It cannot see whether a stage ran again and gave the same bytes; that needs the line, too. Of a stage
-for several training sets one is compared: they run the same code.
+It cannot see whether a stage ran again and gave the same bytes; that needs the line, too.
+Where a stage is run for several training sets, one is compared: all run the same code.
 """
 
 import copy
