@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study params readme dag lock clean
+.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 la
 
 study: prepare ## Repeat every published method beside ours (hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml
+
+stands: prepare ## Prove that results stand after a refactoring, and record it: STAGE="spread propagate", or all.
+	python -m benchmarks.stands $(STAGE)
 
 params: $(INSTALLED) ## Write params.yaml with the defaults and what each setting means.
 	python -m docs.params

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from benchmarks.workspace import record_outputs
 from fewlabel.methods import CHOICES, names
@@ -240,3 +241,20 @@ def test_no_stage_without_a_network_imports_tensorflow(project, stages):
         "    assert not {'keras', 'tensorflow'} & set(sys.modules), sys.argv\n"
     )
     project.run(sys.executable, "-c", script)
+
+
+def test_the_frontier_declares_what_the_pipeline_and_its_own_code_do():
+    root = Path(__file__).parents[1]
+    yaml = YAML(typ="safe")
+    stages = yaml.load(root / "dvc.yaml")["stages"].values()
+    pipeline = [stage.get("do", stage) for stage in stages]
+    frontier = yaml.load(root / "frontier" / "dvc.yaml")["stages"]["frontier"]
+
+    modules = {dep for stage in pipeline for dep in stage["deps"] if dep.endswith(".py")}
+    modules |= {file_of(name) for name in all_imports("benchmarks.frontier")}
+    expected = {module.replace("${dataset.name}", "${item.dataset}") for module in modules}
+    settings = {key for stage in pipeline for key in stage.get("params", [])}
+    # Each row sets these itself.
+    set_by_row = ("dataset", "label_budget", "seed")
+    assert sorted(frontier["deps"]) == sorted(expected)
+    assert set(frontier["params"]) == {key for key in settings if not within(key, set_by_row, ".")}
