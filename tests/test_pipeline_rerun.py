@@ -1,5 +1,7 @@
 """Which stages run again when a setting changes: exactly those that it touches."""
 
+from contextlib import chdir
+
 import networkx as nx
 import pytest
 from dvc.repo import Repo
@@ -93,12 +95,20 @@ IDLE_NETWORKS = {
 
 # These have no second value, or one that needs data from elsewhere.
 NOT_RUN = {
-    "dataset.name": ("mnist", {"download", "package"}),
-    "dataset.folder.path": ("data/annotations", {"download"}),
-    "dataset.folder.image_size": (16, {"download"}),
-    "dataset.folder.class_names": (["cat", "dog"], {"download"}),
-    "dataset.folder.test_labels": ("test.csv", {"download"}),
-    "label.source": ("human", {"select", "label", "package"}),
+    "dataset.name": (
+        "mnist",
+        {"download": {"dataset.mnist", "dataset.name"}, "package": {"dataset.name"}},
+    ),
+    "dataset.folder.path": ("data/annotations", {"download": set()}),  # another dependency
+    "label.source": (
+        "human",
+        {stage: {"label.source"} for stage in ("select", "label", "package")},
+    ),
+}
+OF_A_FOLDER = {
+    "dataset.folder.image_size": 16,
+    "dataset.folder.class_names": ["cat", "dog"],
+    "dataset.folder.test_labels": "test.csv",
 }
 NETWORK_RUN = "train.model"
 
@@ -113,7 +123,7 @@ def leaves(settings, prefix=""):
 
 def stale(project):
     """Return stage -> keys of the settings because of which DVC calls it changed."""
-    with Repo(str(project.folder)) as repo:
+    with chdir(project.folder), Repo() as repo:  # which names stages by where it is
         status = repo.status()
     return {
         stage: {key for change in changes for key in change["changed deps"].get("params.yaml", ())}
@@ -123,12 +133,12 @@ def stale(project):
 
 def test_every_setting_is_in_a_table_here(reproduced):
     params = YAML(typ="safe").load(reproduced.folder / PARAMS_FILE)
-    tables = [*RERUNS, *IDLE, *IDLE_NETWORKS, *NOT_RUN, NETWORK_RUN]
+    tables = [*RERUNS, *IDLE, *IDLE_NETWORKS, *NOT_RUN, *OF_A_FOLDER, NETWORK_RUN]
     assert sorted(leaves(params)) == sorted(tables)
 
 
 def test_a_setting_makes_stale_what_it_touches(project):
-    with Repo(str(project.folder)) as repo:
+    with chdir(project.folder), Repo() as repo:
         stages = {stage.name: stage for stage in repo.index.stages}
         graph = repo.index.graph
         after = {
@@ -155,9 +165,20 @@ def test_settings_of_what_is_not_chosen_rerun_nothing(project):
 
 @pytest.mark.parametrize("key", NOT_RUN)
 def test_a_setting_makes_only_its_stages_stale(project, key):
-    value, stages = NOT_RUN[key]
+    value, expected = NOT_RUN[key]
     project.set({key: value})
-    assert stale(project) == {stage: {key} for stage in stages}
+    assert stale(project) == expected
+
+
+def test_settings_of_a_folder_make_only_its_download_stale(project):
+    project.set(OF_A_FOLDER)
+    assert stale(project) == {}
+    project.set({"dataset.name": "folder"})
+    project.dvc("commit", "--force")
+    assert stale(project) == {}
+    for key in OF_A_FOLDER:
+        project.set({key: {"test_labels": "other.csv", "image_size": 24}.get(key[15:], ["a", "b"])})
+        assert stale(project) == {"download": {"dataset.folder"}}
 
 
 def test_a_network_reruns_what_its_settings_touch(project):

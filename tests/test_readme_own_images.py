@@ -44,7 +44,8 @@ def user(unreproduced, tmp_path):
     """Return a checkout with photographs in it and packages installed, as a user has it."""
     project = unreproduced.copy(tmp_path / "project")
     (project.folder / ".venv").symlink_to(sys.prefix)
-    os.utime(project.folder / "requirements/cpu.txt", (0, 0))  # or make would install again
+    for name in ("requirements/cpu.txt", "pyproject.toml"):
+        os.utime(project.folder / name, (0, 0))  # or make would install again
     rng = np.random.default_rng(0)
     for i in range(N_PHOTOS):
         path = project.folder / f"data/images/photos/{['cat', 'dog'][i % 2]}s/{i}.jpg"

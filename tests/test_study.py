@@ -156,6 +156,7 @@ def studied(unreproduced, warm_environment, tmp_path_factory):
     for source in CHECKOUT.glob("study/*"):
         if source.suffix in (".py", ".csv", ".md") or source.name in ("dvc.yaml", "pipeline.yaml"):
             shutil.copy(source, project.folder / "study")
+    shutil.copytree(CHECKOUT / "study/estimators", project.folder / "study/estimators")
     of_patches = {"patch_size": 3, "n_centroids": 32, "n_components": 32}
     of_pipeline = {f"embed.patches.{name}": value for name, value in of_patches.items()}
     set_params(project.folder / "study" / "pipeline.yaml", of_pipeline | {"graph.n_neighbors": 10})
