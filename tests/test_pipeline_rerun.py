@@ -106,9 +106,9 @@ NOT_RUN = {
     ),
 }
 OF_A_FOLDER = {
-    "dataset.folder.image_size": 16,
-    "dataset.folder.class_names": ["cat", "dog"],
-    "dataset.folder.test_labels": "test.csv",
+    "dataset.folder.image_size": (16, 24),
+    "dataset.folder.class_names": (["cat", "dog"], ["cat", "cow"]),
+    "dataset.folder.test_labels": ("test.csv", "other.csv"),
 }
 NETWORK_RUN = "train.model"
 
@@ -171,13 +171,13 @@ def test_a_setting_makes_only_its_stages_stale(project, key):
 
 
 def test_settings_of_a_folder_make_only_its_download_stale(project):
-    project.set(OF_A_FOLDER)
+    project.set({key: value for key, (value, _) in OF_A_FOLDER.items()})
     assert stale(project) == {}
     project.set({"dataset.name": "folder"})
     project.dvc("commit", "--force")
     assert stale(project) == {}
-    for key in OF_A_FOLDER:
-        project.set({key: {"test_labels": "other.csv", "image_size": 24}.get(key[15:], ["a", "b"])})
+    for key, (_, other) in OF_A_FOLDER.items():
+        project.set({key: other})
         assert stale(project) == {"download": {"dataset.folder"}}
 
 

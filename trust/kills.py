@@ -31,7 +31,7 @@ from trust.promises import Promise
 
 _NAMES = {signal.SIGKILL: "killed", signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
 _MAX_STARTS = 30
-_SHORTEST, _LONGEST = 0.3, 4.0  # seconds from the start of `dvc repro` of one stage to its end
+_SHORTEST, _LONGEST = 0.3, 6.0  # seconds from the start of `dvc repro` of one stage to its end
 
 
 def kill_stage(project: Project, rng: Random, n: int) -> Iterator[tuple]:
@@ -178,7 +178,7 @@ def _stopped(project, name, stop, rng):
         shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
         with tempfile.TemporaryFile() as shown:
             dvc = subprocess.Popen(
-                ["dvc", "repro", "--single-item", name],
+                ["dvc", "repro", "--force", "--single-item", name],  # else it is checked out
                 cwd=project.folder,
                 env=project.environment,
                 stdin=subprocess.DEVNULL,
