@@ -39,6 +39,7 @@ def main(params: Params) -> None:
     )
     server = create_server(app, listener)
     url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
+    lost = questions.lost_answers()  # before the address is told, after which errors are the page's
     print(
         f"Label at {url}\n{session.n_left()} of {len(questions.representatives)} images are left "
         "to label; every answer is saved at once. Stop with Ctrl-C.",
@@ -46,7 +47,7 @@ def main(params: Params) -> None:
     )
     if params.label.source != "human":
         print("label.source in params.yaml is not human, so the pipeline will not use them.")
-    if lost := questions.lost_answers():
+    if lost:
         print(f"{len(lost)} were answered here before: `fewlabel restore-labels` brings them back.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
