@@ -45,7 +45,7 @@ verify: $(INSTALLED) ## Hash what lies in the workspace, the cache and the remot
 	@python -m fewlabel.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
-	python -m pytest -n 2 -m "not network and not browser"
+	python -m pytest -n 2 --dist worksteal --durations 25 -m "not network and not browser"
 
 test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, which is installed if it is missing.
 	@command -v chromium >/dev/null \

@@ -14,7 +14,7 @@ def run():
         yield work.metrics(), {record["stage"]: record for record in work.take_stages()}
 
 
-def test_propagated_labels_beat_the_published_recipe_and_the_other_arms(run):
+def test_propagated_labels_beat_the_published_recipe_and_the_other_training_sets(run):
     metrics, _ = run
     accuracy = {name: values.get("accuracy") for name, values in metrics.items()}
     assert accuracy["propagated"] >= 0.82

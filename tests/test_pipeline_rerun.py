@@ -57,10 +57,8 @@ RERUNS = {
 
 # Setting -> the stages that ran; DVC stops where an output is the same bytes.
 RAN = {
-    "seed": EMBED | SELECT,
     "embed.patches.n_leading_components": {"embed", *GRAPH},
     "propagate.percentile": PROPAGATE,
-    "train.logistic_regression.C": TRAIN,
 }
 
 # Of a method that is not chosen.
