@@ -45,18 +45,18 @@ verify: $(INSTALLED) ## Hash what lies in the workspace, the cache and the remot
 	@python -m fewlabel.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
-	python -m pytest -n 2 --dist worksteal --durations 25 -m "not network and not browser"
+	python -m pytest -n 3 --dist worksteal --durations 25 -m "not network and not browser"
 
 test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, which is installed if it is missing.
 	@command -v chromium >/dev/null \
 	  || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
 	  || python -m playwright install --with-deps chromium
-	python -m pytest -m browser
+	python -m pytest -n 2 -m browser
 
 test-network: $(INSTALLED) ## Run the tests on the real data sets, and on an SSH server, which is installed if it is missing.
 	@command -v /usr/sbin/sshd >/dev/null \
 	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server; }
-	python -m pytest -m network
+	python -m pytest -n 2 --dist loadfile -m network
 
 lint: $(INSTALLED) ## Check style and formatting.
 	ruff check .
