@@ -51,7 +51,7 @@ test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, wh
 	@command -v chromium >/dev/null \
 	  || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
 	  || python -m playwright install --with-deps chromium
-	python -m pytest -n 2 -m browser
+	python -m pytest -m browser
 
 test-network: $(INSTALLED) ## Run the tests on the real data sets, and on an SSH server, which is installed if it is missing.
 	@command -v /usr/sbin/sshd >/dev/null \
