@@ -27,6 +27,20 @@ hypothesis.settings.load_profile("untimed")
 CHECKOUT = Path(__file__).parents[1]
 # What people bring or make: tests pass whatever it is. The last two are pipelines of their own.
 LEFT_OUT = ("dvc.lock", "params.yaml", ".dvc/config", "data", "metrics", "study", "frontier")
+NETWORKS = (
+    "mlp",
+    "wide_mlp",
+    "small_cnn",
+    "cnn",
+    "cnn_mlp_ensemble.cnn",
+    "cnn_mlp_ensemble.wide_mlp",
+)
+"""Settings of networks, as they follow `train.`."""
+TINY_NETWORKS = {
+    f"train.{network}.{key}": value
+    for network in NETWORKS
+    for key, value in (("epochs", 1), ("min_steps", 2))
+}
 NO_ANNOTATIONS = "image,sha256,label,labeled_at,labeled_by\n"
 
 
@@ -37,9 +51,9 @@ class Project:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, *command: str, fails: bool = False) -> subprocess.CompletedProcess:
-        """Run a command, which must succeed, or fail where `fails`; its output is text."""
-        done = subprocess.run(
+    def attempt(self, *command: str) -> subprocess.CompletedProcess:
+        """Run a command, whether or not it succeeds; its output is text."""
+        return subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -48,6 +62,10 @@ class Project:
             text=True,
             check=False,
         )
+
+    def run(self, *command: str, fails: bool = False) -> subprocess.CompletedProcess:
+        """Run a command, which must succeed, or fail where `fails`; its output is text."""
+        done = self.attempt(*command)
         assert (done.returncode != 0) == fails, (
             f"{shlex.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

@@ -18,6 +18,7 @@ from docs.params import params_text
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Strict
 from fewlabel.settings import Params, ParamsError, read_params, run_stage
+from tests.conftest import NETWORKS
 
 CHECKOUT = Path(__file__).parents[1]
 # Not those of the checkout, which are whatever its user set.
@@ -57,14 +58,6 @@ VALUES = YAML(typ="safe", pure=True).load(TEXT)
 
 INFINITY = math.inf
 UP = math.nextafter
-NETWORKS = (
-    "mlp",
-    "wide_mlp",
-    "small_cnn",
-    "cnn",
-    "cnn_mlp_ensemble.cnn",
-    "cnn_mlp_ensemble.wide_mlp",
-)
 MOST = 1_000_000_000
 # Least and greatest value allowed of each number; written from what params.yaml's comments say.
 INTEGERS = {
@@ -215,11 +208,7 @@ def test_the_repositorys_settings_are_valid_and_all_of_them_are_tested_here(comm
 def test_every_setting_is_explained():
     def unexplained(model, prefix=""):
         for name, field in model.model_fields.items():
-            if (
-                issubclass(field.annotation, Strict)
-                if isinstance(field.annotation, type)
-                else False
-            ):
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Strict):
                 yield from unexplained(field.annotation, f"{prefix}{name}.")
             elif not field.description:
                 yield prefix + name

@@ -19,6 +19,7 @@ from benchmarks.workspace import record_outputs
 from fewlabel.methods import CHOICES, names
 from fewlabel.settings import read_params
 from study.code import all_imports, file_of, kinds_of_methods
+from tests.conftest import NETWORKS, TINY_NETWORKS
 
 RESULTS = ("data", "models", "metrics")
 
@@ -30,17 +31,7 @@ SECTIONS = {
     "classifiers": "train",
 }
 TRAINING_SET = "@propagated"
-NETWORKS = (
-    "mlp",
-    "wide_mlp",
-    "small_cnn",
-    "cnn",
-    "cnn_mlp_ensemble.cnn",
-    "cnn_mlp_ensemble.wide_mlp",
-)
 
-TINY = {"epochs": 1, "min_steps": 2}
-TINY_NETWORKS = {f"train.{name}.{key}": value for name in NETWORKS for key, value in TINY.items()}
 # One after the other, so that each setting that chooses a method is once all that it can be.
 VARIANTS = [
     {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},

@@ -8,24 +8,11 @@ from random import Random
 
 from ruamel.yaml import YAML
 
-from tests.conftest import Project
+from tests.conftest import TINY_NETWORKS, Project
 from trust.processes import run
 from trust.projects import lock, module, private_copy
 from trust.promises import Promise
 
-_NETWORKS = (
-    "mlp",
-    "wide_mlp",
-    "small_cnn",
-    "cnn",
-    "cnn_mlp_ensemble.cnn",
-    "cnn_mlp_ensemble.wide_mlp",
-)
-_CHEAP = {
-    f"train.{network}.{key}": value
-    for network in _NETWORKS
-    for key, value in (("epochs", 1), ("min_steps", 2))
-}
 _CHOICES = {
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["pixels", "pca", "patches"],
@@ -47,7 +34,7 @@ def set_anything(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     """Change some settings and run all stages; they finish with finite numbers, or say why not."""
     with private_copy(project) as copy:
         params = copy.folder / "params.yaml"
-        copy.set(_CHEAP)
+        copy.set(TINY_NETWORKS)
         right = params.read_text(encoding="utf-8")
         leaves = dict(_leaves(YAML(typ="safe").load(right)))
         commands = [module(stage["cmd"]) for stage in _in_order(lock(copy))]

@@ -105,15 +105,7 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
             free = rng.randrange(_SPARE, 2**20)
             disk.leave(free)
             limit = ["prlimit", f"--fsize={disk.file_size}"] if disk.file_size else []
-            stopped = subprocess.run(
-                [*limit, "dvc", "repro"],
-                cwd=copy.folder,
-                env=copy.environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            stopped = copy.attempt(*limit, "dvc", "repro")
             found = [] if stopped.returncode else ["exit code 0"]
             if f'File "{copy.folder}' in stopped.stderr:
                 found.append(f"a traceback: {stopped.stderr.strip().splitlines()[-1]}")

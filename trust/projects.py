@@ -177,16 +177,7 @@ def private_copy(project: Project) -> Iterator[Project]:
 
 def make_repro(project: Project) -> subprocess.CompletedProcess:
     """Do what `make repro` does, with the packages that are here."""
-    command = ["make", "--old-file", ".venv/installed-cpu", "repro"]
-    return subprocess.run(
-        command,
-        cwd=project.folder,
-        env=project.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return project.attempt("make", "--old-file", ".venv/installed-cpu", "repro")
 
 
 def cause_of(error: str) -> str:

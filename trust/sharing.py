@@ -1,7 +1,6 @@
 """Photos and labels go through remotes, clones, experiments, branches and `dvc gc`."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,9 +151,7 @@ def _apply_experiment(project, rng):
     shown = project.dvc("exp", "list", "--name-only").split()
     if shown:
         # It may refuse: `dvc gc` deletes what only experiments have.
-        command = ["dvc", "exp", "apply", rng.choice(shown)]
-        folder, environment = project.folder, project.environment
-        subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+        project.attempt("dvc", "exp", "apply", rng.choice(shown))
         # It puts labels.csv back as it was then.
         project.run("python", "-m", "fewlabel.cli", "restore-labels")
 

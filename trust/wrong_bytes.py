@@ -3,7 +3,6 @@
 import hashlib
 import io
 import pickle
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -79,14 +78,7 @@ class _Place:
     def _bring(self, name):
         outs = [out["path"] for stage in lock(self.project).values() for out in stage["outs"]]
         [out] = [out for out in outs if name == out or name.startswith(f"{out}/")]
-        done = subprocess.run(
-            ["dvc", self.command, "--force", out],
-            cwd=self.project.folder,
-            env=self.project.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self.project.attempt("dvc", self.command, "--force", out)
         return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
