@@ -41,7 +41,7 @@ def frontier_table() -> str:
         published = [f"{aim.published:.5g} ({aim.published_method})", aim.recipe]
         right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
         row = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
-        row += [_mean(runs[arm]) for arm in TRAINING_SETS]
+        row += [_mean(runs[name]) for name in TRAINING_SETS]
         row += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
         rows.append([*row, f"{runs['peak_memory_mb'].max():,.0f}"])
         sources.append(
