@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation frontier trust demo-own-images study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation accuracy trust demo-own-images study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,11 +66,11 @@ bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, 
 	python -m benchmarks.pipeline
 	python -m benchmarks.pieces
 
-ablation: $(INSTALLED) ## Measure what each piece adds to the propagated labels.
-	python -m benchmarks.ablation
+ablation: prepare ## Measure what each piece adds to the pseudo-labels.
+	dvc repro study/dvc.yaml:ablation
 
-frontier: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
-	dvc repro frontier/dvc.yaml
+accuracy: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
+	dvc repro study/dvc.yaml:accuracy
 
 trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).
 	python -m trust
@@ -87,7 +87,7 @@ stands: prepare ## Prove that results stand after a refactoring, and record it: 
 params: $(INSTALLED) ## Write params.yaml with the defaults and what each setting means.
 	python -m docs.params
 
-readme: $(INSTALLED) ## Write the generated parts of README.md and docs/, and docs/frontier.png, again.
+readme: $(INSTALLED) ## Write the generated parts of README.md and docs/, and docs/accuracy.png, again.
 	python -m docs.readme
 
 dag: $(INSTALLED) ## Print the graph of stages.

@@ -247,8 +247,7 @@ def _clone(commit, clones):
     work = clones.enter_context(workspace())
     work.run("git", "checkout", "--quiet", "--force", commit)
     (work.folder / "dvc.lock").unlink(missing_ok=True)
-    for other_pipeline in ("study", "frontier"):
-        shutil.rmtree(work.folder / other_pipeline, ignore_errors=True)
+    shutil.rmtree(work.folder / "study", ignore_errors=True)
     return work
 
 

@@ -18,20 +18,20 @@ _REFERENCES = {
 }
 
 
-def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
-    """Draw test accuracy against labels, a panel a data set, on a logit scale.
+def draw_accuracy(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
+    """Draw test accuracy against labels, a panel per data set, on a logit scale.
 
     Parameters
     ----------
     runs
-        `benchmarks.frontier.frontier`; bars are one standard deviation over the seeds.
+        `docs.readme.accuracy`; bars are one standard deviation over the seeds.
     targets
-        `benchmarks.frontier.targets`.
+        `study.pipeline.targets`.
     """
     datasets = list(dict.fromkeys(targets["data"]))
     figure = Figure(figsize=(5 * len(datasets), 4.6), dpi=100, layout="constrained")
     for axis, dataset in zip(figure.subplots(1, len(datasets)), datasets, strict=True):
-        _draw_training_sets(axis, runs[runs["data"] == dataset])
+        _draw_training_sets(axis, runs[runs["row"] == dataset])
         references = targets[targets["data"] == dataset]
         for column, (marker, color, name) in _REFERENCES.items():
             axis.plot(
@@ -51,10 +51,10 @@ def draw_frontier(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
 
 
 def _draw_training_sets(axis, runs):
-    of_budget = runs.groupby("labels")
+    by_budget = runs.groupby("labels")
     for training_set, (color, name) in _TRAINING_SETS.items():
-        accuracy = of_budget[training_set]
+        accuracy = by_budget[training_set]
         axis.errorbar(
-            of_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
+            by_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
             color=color, label=name, marker="o", markersize=4, capsize=3,
         )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Write the generated parts of README.md and docs/, and docs/frontier.png: `make readme`.
+"""Write the generated parts of README.md and docs/, and docs/accuracy.png: `make readme`.
 
-A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its numbers come from the metrics files
-and benchmarks/*, its graph from DVC.
+A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its numbers come from the metrics files,
+study/rows/ and benchmarks/, its graph from DVC.
 """
 
 import re
@@ -9,10 +9,11 @@ import subprocess
 
 import pandas as pd
 
-from benchmarks.frontier import TRAINING_SETS, frontier, targets
 from benchmarks.workspace import ROOT
-from docs.figures import draw_frontier
+from docs.figures import draw_accuracy
 from fewlabel.storage import load_json, write
+from fewlabel.text import markdown_table
+from study.pipeline import TRAINING_SETS, measured, targets
 
 
 def training_sets_table() -> str:
@@ -22,22 +23,20 @@ def training_sets_table() -> str:
         [name, *(f"{x:,}" if isinstance(x, int) else f"{x:.4f}" for x in values.values())]
         for name, values in metrics.items()
     ]
-    return _table(["training set", *metrics[TRAINING_SETS[0]]], rows)
+    return markdown_table(["training set", *metrics[TRAINING_SETS[0]]], rows)
 
 
-def frontier_table() -> str:
+def accuracy_table() -> str:
     """Return mean and standard deviation over seeds, and the sources of published figures.
 
-    From frontier/rows/ and frontier/targets.csv.
+    From study/rows/pipeline/ and study/targets.csv.
     """
-    of_budget = frontier().groupby(["data", "labels"])
+    by_budget = accuracy().groupby(["row", "labels"])
     header = ["data", "labels", "best published", "published recipe", "our target", *TRAINING_SETS]
-    header += ["labels right", "seeds", "seconds", "peak memory, MB"]
+    header += ["pseudo-label accuracy", "seeds", "seconds", "peak memory, MB"]
     rows, sources = [], []
     for aim in targets().astype(object).fillna("").itertuples():
-        if (aim.data, aim.labels) not in of_budget.groups:
-            continue
-        runs = of_budget.get_group((aim.data, aim.labels))
+        runs = by_budget.get_group((aim.data, aim.labels))
         published = [f"{aim.published:.5g} ({aim.published_method})", aim.recipe]
         right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
         row = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
@@ -53,7 +52,12 @@ def frontier_table() -> str:
         )
     origin = ["data and labels", "best published", "its labels", "source", "unlike ours"]
     origin.append("published recipe, in study/reported.csv")
-    return f"{_table(header, rows)}\n\n{_table(origin, sources, '---')}"
+    return f"{markdown_table(header, rows)}\n\n{markdown_table(origin, sources)}"
+
+
+def accuracy() -> pd.DataFrame:
+    """Return a line for each data set, seed and budget that the pipeline was measured with."""
+    return measured(*targets()["data"].unique())
 
 
 def _mean(values) -> str:
@@ -72,8 +76,8 @@ def times_table() -> str:
     return "\n\n".join(
         [
             f"{report['machine']}:",
-            _table(["`dvc repro`", "seconds"], runs),
-            _table(["stage", "seconds", "peak memory, MB"], stages),
+            markdown_table(["`dvc repro`", "seconds"], runs),
+            markdown_table(["stage", "seconds", "peak memory, MB"], stages),
         ]
     )
 
@@ -105,10 +109,13 @@ def pieces_tables() -> str:
     growth = growth.assign(cell=cells).pivot_table("cell", "stage", "images", "first", sort=False)
     return "\n\n".join(
         [
-            _table(["clusters", "k-means", "seconds", "inertia"], clustering),
-            _table(["100 labels spread by", "seconds", "peak memory, MB", "right"], propagation),
+            markdown_table(["clusters", "k-means", "seconds", "inertia"], clustering),
+            markdown_table(
+                ["method, 100 labels", "seconds", "peak memory, MB", "pseudo-label accuracy"],
+                propagation,
+            ),
             limit,
-            _table(
+            markdown_table(
                 ["stage", *(f"{n:,} images" for n in growth.columns)],
                 growth.reset_index().to_numpy().tolist(),
             ),
@@ -117,16 +124,12 @@ def pieces_tables() -> str:
 
 
 def ablation_table() -> str:
-    """Share of labels right after each change, from benchmarks/ablation.json."""
-    rows = pd.DataFrame(load_json(ROOT / "benchmarks/ablation.json"))
-    right = rows.pivot_table("right", "step", "labels", aggfunc=_mean, sort=False)
-    header = ["each with all above it", *(f"{n:,} labels" for n in right.columns)]
-    return _table(header, right.reset_index().to_numpy().tolist())
-
-
-def _table(header: list, rows: list[list], alignment: str = "---:") -> str:
-    lines = [header, ["---", *[alignment] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
+    """Accuracy of the pseudo-labels after each change, from study/rows/pipeline/."""
+    accuracy = measured("ablation").pivot_table(
+        "label_accuracy", "step", "labels", aggfunc=_mean, sort=False
+    )
+    header = ["each with all above it", *(f"{n:,} labels" for n in accuracy.columns)]
+    return markdown_table(header, accuracy.reset_index().to_numpy().tolist())
 
 
 def dag() -> str:
@@ -138,7 +141,7 @@ def dag() -> str:
 
 PARTS = {
     "README.md": (training_sets_table,),
-    "docs/performance.md": (frontier_table, times_table, pieces_tables),
+    "docs/performance.md": (accuracy_table, times_table, pieces_tables),
     "docs/reproducibility.md": (dag,),
     "docs/decisions/README.md": (ablation_table,),
 }
@@ -161,4 +164,4 @@ if __name__ == "__main__":
     for document in PARTS:
         text = rewritten(document)
         write(ROOT / document, lambda path, text=text: path.write_text(text, encoding="utf-8"))
-    write(ROOT / "docs/frontier.png", draw_frontier(frontier(), targets()).savefig)
+    write(ROOT / "docs/accuracy.png", draw_accuracy(accuracy(), targets()).savefig)

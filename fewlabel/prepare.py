@@ -13,7 +13,7 @@ from fewlabel.settings import Params, run_stage
 from fewlabel.storage import write
 
 RWLOCK = Path(".dvc/tmp/rwlock")
-LOCKS = [Path(folder, "dvc.lock") for folder in (".", "study", "frontier")]
+LOCKS = [Path(folder, "dvc.lock") for folder in (".", "study")]
 CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
 
 

@@ -1,43 +1,96 @@
-"""Hash the modules that each kind of stage runs: `python -m study.code`.
+"""Hash the modules that each row of the study runs: `python -m study.code`.
 
-DVC loads every dependency of every stage at every command. A hundred rows with twenty modules each
-would make that slow, so rows depend on one file that stands for all of their modules.
+A row is stale where what it computes may have changed. DVC knows files, so that a comment in a
+module that all rows share would cost hours. So a row depends on a file that has the hash of each of
+its modules without comments, docstrings and blank lines.
 """
 
 import ast
 import hashlib
+import io
+import re
+import tokenize
 from pathlib import Path
 
-from fewlabel.methods import names
-from fewlabel.storage import save_json
+from ruamel.yaml import YAML
 
-ENTRY_POINTS = (
-    "autoencoder",
-    "cluster_distances",
-    "clusters",
-    "data",
-    "features",
-    "graphs",
-    "label_propagation",
-    "ladder",
-    "ours",
-    "recipe",
-    "report",
-    "self_training",
-    "supervised",
-    "underflow",
-)
+from fewlabel.storage import save_json
+from study.settings import settings
+
+MODULES = {
+    "datasets": "study.data",
+    "clusters": "study.clusters",
+    "on_features": "study.row",
+    "on_clusters": "study.row",
+    "pipeline": "study.pipeline",
+}
+"""Section of study/params.yaml -> the module that runs its rows."""
+CHOSEN_BY = {
+    "datasets": "dataset.name",
+    "embeddings": "embed.method",
+    "selection": "cluster.method",
+    "propagation": "propagate.method",
+    "classifiers": "train.model",
+}
+"""Kind of method, which is a folder of fewlabel/ -> the setting of params.yaml that chooses."""
+_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_PATH = re.compile(r"\w+(\.\w+)+")
 
 
 def main() -> None:
-    """Write module file -> SHA-256 for each entry point to study/code/ENTRY_POINT.json."""
-    for name in ENTRY_POINTS:
-        modules = all_imports(f"study.{name}")
-        for kind in kinds_of_methods(modules):
-            modules |= set().union(*(all_imports(f"fewlabel.{kind}.{m}") for m in names(kind)))
-        files = sorted(map(file_of, modules))
-        hashes = {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}
-        save_json(f"study/code/{name}.json", hashes)
+    """Write module file -> SHA-256 of its code to study/code/SECTION/ROW.json for every row."""
+    study = settings()
+    rows = {(section, name): row for section in MODULES for name, row in study[section].items()}
+    for (section, name), row in rows.items():
+        entries = {MODULES[section], *_named_modules(row)}
+        if section == "pipeline":
+            entries |= pipeline_modules(row)
+        save_json(f"study/code/{section}/{name}.json", _hashes(entries))
+    for name in ("underflow", "report"):
+        save_json(f"study/code/{name}.json", _hashes({f"study.{name}"}))
+
+
+def _hashes(entries):
+    files = {file_of(module) for entry in entries for module in all_imports(entry)}
+    return {file: code_hash(file) for file in sorted(files)}
+
+
+def _named_modules(row):
+    """Return modules of this repository that the text or a key of a row's settings names."""
+    paths = [match[0] for match in _PATH.finditer(str(row))]
+    modules = {path for name in paths for path in (name, name.rpartition(".")[0])}
+    return {module for module in modules if Path(file_of(module)).exists()}
+
+
+def pipeline_modules(row: dict) -> set[str]:
+    """Return the modules of all stages, with the methods that params.yaml or the row chooses."""
+    params = YAML(typ="safe", pure=True).load(Path("params.yaml"))
+    every_run = row.get("settings", {})
+    some_runs = row.get("steps", {}).values()
+    modules = {f"stages.{file.stem}" for file in Path("stages").glob("[!_]*.py")}
+    for kind, key in CHOSEN_BY.items():
+        section, name = key.split(".")
+        chosen = {every_run.get(key, params[section][name])}
+        chosen |= {changes[key] for changes in some_runs if key in changes}
+        modules |= {f"fewlabel.{kind}.{method}" for method in chosen}
+    return modules
+
+
+def code_hash(file: str) -> str:
+    """SHA-256 of a module without comments, docstrings and blank lines."""
+    text = Path(file).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            lines[line - 1] = lines[line - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, _WITH_DOCSTRING) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            for line in range(docstring.lineno - 1, docstring.end_lineno):
+                lines[line] = ""
+    code = "\n".join(line.rstrip() for line in lines if line.strip())
+    return hashlib.sha256(code.encode()).hexdigest()
 
 
 def file_of(module: str) -> str:
@@ -66,25 +119,6 @@ def all_imports(module: str) -> set[str]:
         found |= new
         new = set().union(*map(internal_imports, new)) - found
     return found
-
-
-def kinds_of_methods(modules: set[str]) -> set[str]:
-    """Return the kinds of methods that modules choose from, of which none is imported by name.
-
-    The settings, which all stages read, choose from all kinds only to check them.
-    """
-    trees = (
-        ast.parse(Path(file_of(name)).read_text(encoding="utf-8"))
-        for name in modules - {"fewlabel.settings"}
-    )
-    return {
-        node.args[0].value
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") in ("chosen", "settings_of")
-        and isinstance(node.args[0], ast.Constant)
-    }
 
 
 if __name__ == "__main__":

@@ -6,26 +6,26 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from fewlabel.storage import save_json
-from study.label_propagation import prepare
-from study.runner import settings
+from study.row import prepare
+from study.settings import settings
 
 
 def main(row: str) -> None:
     """Write how near the nearest image is, and what float64 gives, to study/underflow.json."""
-    classifier, problem = prepare(settings("label_propagation", row), seed=0)
-    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(problem.X)
-    distance, _ = nearest.kneighbors(problem.X_test)
+    classifier, data, y = prepare(settings("on_features", row), seed=0)
+    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(data.X)
+    distance, _ = nearest.kneighbors(data.X_test)
     affinity = np.exp(-classifier.gamma * distance.astype(np.float32) ** 2)
-    predicted = classifier.fit(problem.X, problem.y).predict(problem.X_test)
+    predicted = classifier.fit(data.X, y).predict(data.X_test)
     without = affinity[:, 0] == 0
-    doubled = classifier.fit(problem.X.astype(np.float64), problem.y)
-    measures = {
-        "accuracy_in_float64": float(doubled.score(problem.X_test, problem.y_test)),
+    doubled = classifier.fit(data.X.astype(np.float64), y)
+    metrics = {
+        "accuracy_in_float64": float(doubled.score(data.X_test, data.y_test)),
         "median_squared_distance": float(np.median(distance**2)),
         "images_without_affinity": float(without.mean()),
         "of_them_given_the_first_class": float((predicted == 0)[without].mean()),
     }
-    save_json("study/underflow.json", measures)
+    save_json("study/underflow.json", metrics)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What dvc.yaml declares of each stage is what its code imports and reads, no more and no less."""
 
+import ast
 import importlib
 import os
 import shlex
@@ -13,12 +14,11 @@ import pandas as pd
 import pytest
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-from ruamel.yaml import YAML
 
 from benchmarks.workspace import record_outputs
 from fewlabel.methods import CHOICES, names
 from fewlabel.settings import read_params
-from study.code import all_imports, file_of, kinds_of_methods
+from study.code import all_imports, file_of
 from tests.conftest import NETWORKS, TINY_NETWORKS
 
 RESULTS = ("data", "models", "metrics")
@@ -139,6 +139,25 @@ class Declaration:
         self.data = files - self.modules
 
 
+def kinds_of_methods(modules: set[str]) -> set[str]:
+    """Return the kinds of methods that modules choose from, of which none is imported by name.
+
+    The settings, which all stages read, choose from all kinds only to check them.
+    """
+    trees = (
+        ast.parse(Path(file_of(name)).read_text(encoding="utf-8"))
+        for name in modules - {"fewlabel.settings"}
+    )
+    return {
+        node.args[0].value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("chosen", "settings_of")
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
 def remove(path):
     if path.is_dir():
         shutil.rmtree(path)
@@ -232,20 +251,3 @@ def test_no_stage_without_a_network_imports_tensorflow(project, stages):
         "    assert not {'keras', 'tensorflow'} & set(sys.modules), sys.argv\n"
     )
     project.run(sys.executable, "-c", script)
-
-
-def test_the_frontier_declares_what_the_pipeline_and_its_own_code_do():
-    root = Path(__file__).parents[1]
-    yaml = YAML(typ="safe")
-    stages = yaml.load(root / "dvc.yaml")["stages"].values()
-    pipeline = [stage.get("do", stage) for stage in stages]
-    frontier = yaml.load(root / "frontier" / "dvc.yaml")["stages"]["frontier"]
-
-    modules = {dep for stage in pipeline for dep in stage["deps"] if dep.endswith(".py")}
-    modules |= {file_of(name) for name in all_imports("benchmarks.frontier")}
-    expected = {module.replace("${dataset.name}", "${item.dataset}") for module in modules}
-    settings = {key for stage in pipeline for key in stage.get("params", [])}
-    # Each row sets these itself.
-    set_by_row = ("dataset", "label_budget", "seed")
-    assert sorted(frontier["deps"]) == sorted(expected)
-    assert set(frontier["params"]) == {key for key in settings if not within(key, set_by_row, ".")}

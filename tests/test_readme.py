@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.frontier import BUDGETS, frontier, targets
-from docs.figures import draw_frontier
-from docs.readme import PARTS, frontier_table
+from docs.figures import draw_accuracy
+from docs.readme import PARTS, accuracy, accuracy_table
+from study.pipeline import targets
+from study.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,24 +29,24 @@ def test_generated_parts_are_up_to_date(committed, document):
     assert rewritten == (committed.folder / document).read_text(encoding="utf-8")
 
 
-def test_the_figure_of_the_frontier_has_the_means_of_its_table():
-    runs = frontier()
-    for axis in draw_frontier(runs, targets()).axes:
-        of_dataset = runs[runs["data"] == axis.get_title()]
+def test_the_figure_of_accuracy_has_the_means_of_its_table():
+    all_runs = accuracy()
+    for axis in draw_accuracy(all_runs, targets()).axes:
+        runs = all_runs[all_runs["row"] == axis.get_title()]
         [propagated] = [bars for bars in axis.containers if "propagated" in bars.get_label()]
-        labels, accuracy = propagated.lines[0].get_data()
-        assert dict(zip(labels, accuracy, strict=True)) == pytest.approx(
-            {
-                n: of_dataset.loc[of_dataset["labels"] == n, "propagated"].mean()
-                for n in of_dataset["labels"].unique()
-            }
+        labels, means = propagated.lines[0].get_data()
+        assert dict(zip(labels, means, strict=True)) == pytest.approx(
+            {n: runs.loc[runs["labels"] == n, "propagated"].mean() for n in runs["labels"].unique()}
         )
 
 
 def test_every_budget_has_a_target_and_every_published_figure_a_source():
     table = targets()
     assert [*zip(table["data"], table["labels"], strict=True)] == [
-        (data, labels) for data, budgets in BUDGETS.items() for labels in budgets
+        (name, labels)
+        for name, row in settings("pipeline").items()
+        if "target" not in row
+        for labels in row["budgets"]
     ]
     for column in ("published", "published_method", "published_labels", "published_source"):
         assert table[column].notna().all(), column
@@ -59,18 +60,18 @@ def test_a_figure_of_the_recipe_is_the_best_that_reported_csv_has_of_it():
     reported = pd.read_csv(ROOT / "study/reported.csv")
     recipe = reported[reported["row"].isin(["full_propagation", "partial_propagation"])]
     for aim in targets().itertuples():
-        of_budget = recipe[(recipe["dataset"] == aim.data) & (recipe["labels"] == aim.labels)]
-        if of_budget.empty:
+        lines = recipe[(recipe["dataset"] == aim.data) & (recipe["labels"] == aim.labels)]
+        if lines.empty:
             assert pd.isna(aim.recipe)
             continue
-        assert aim.recipe == of_budget["accuracy"].max()
+        assert aim.recipe == lines["accuracy"].max()
         system, line = re.fullmatch(r"(\w+), line (\d+)", aim.recipe_source).groups()
-        named = of_budget.loc[int(line) - 2]  # the header is line 1
+        named = lines.loc[int(line) - 2]  # the header is line 1
         assert (named["system"], named["accuracy"]) == (system, aim.recipe)
 
 
-def test_the_table_of_the_frontier_names_method_and_source_of_each_figure():
-    measured, sources = frontier_table().split("\n\n")
+def test_the_table_of_accuracy_names_method_and_source_of_each_figure():
+    measured, sources = accuracy_table().split("\n\n")
     rows = zip(measured.splitlines()[2:], sources.splitlines()[2:], strict=True)
     table = targets().astype(object).fillna("")
     for aim, (row, source) in zip(table.itertuples(), rows, strict=True):

@@ -4,6 +4,7 @@ from collections import Counter
 
 from benchmarks.workspace import ROOT
 from fewlabel.storage import save_json, write
+from fewlabel.text import markdown_table
 from trust.promises import Outcome, Promise
 
 RESULTS = ROOT / "trust/results.json"
@@ -69,15 +70,13 @@ def document(results: list[dict], promises: list[str]) -> str:
     total = f"{kept} of {len(results)} promises were kept, in {tries:,} tries in all.\n"
     parts = [_START, total]
     for family in dict.fromkeys(result["family"] for result in results):
-        lines = [
-            "| promise | tried | tries | kept | most often seen |",
-            "| --- | --- | ---: | ---: | --- |",
-        ]
+        rows = []
         for result in (result for result in results if result["family"] == family):
             [most, *_] = result["seen"] or [{"text": "nothing"}]
             cells = (result["promise"], result["tried"], result["tries"], result["passed"])
-            lines.append(f"| {' | '.join(map(_cell, (*cells, most['text'])))} |")
-        parts.append(f"## {family}\n\n" + "\n".join(lines) + "\n")
+            rows.append([_cell(text) for text in (*cells, most["text"])])
+        table = markdown_table(["promise", "tried", "tries", "kept", "most often seen"], rows)
+        parts.append(f"## {family}\n\n{table}\n")
     broken = [
         f"- {result['promise']} {_cell(broken['tried'])}: {_cell(broken['seen'])}"
         for result in results
@@ -94,7 +93,7 @@ def document(results: list[dict], promises: list[str]) -> str:
 
 def _cell(text) -> str:
     printable = "".join(x if x.isprintable() else "?" for x in str(text))
-    return printable.replace("|", "\\|").replace("<", "&lt;")
+    return printable.replace("<", "&lt;")
 
 
 def save(results: list[dict], promises: list[str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from fewlabel.classifiers.networks import KerasClassifier, fit_network, new_session, predict
-from study.estimators.semi_supervised import encode_labels
+from study.estimators.labels import encode_labels
 
 
 class AutoencoderClassifier(KerasClassifier):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from fewlabel.classifiers.networks import KerasClassifier, new_session
 from fewlabel.parallel import progress
-from study.estimators.semi_supervised import encode_labels
+from study.estimators.labels import encode_labels
 
 _EPSILON = 1e-10
 

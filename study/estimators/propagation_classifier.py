@@ -1,22 +1,22 @@
 """The recipe as one classifier: cluster, propagate the labels of a few images, learn from them."""
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.utils.validation import validate_data
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.propagation.cluster import spread_over_clusters
-from fewlabel.propagation.graph import spread_over_graph
-from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 from fewlabel.propagation.percentile import most_confident
-from study.estimators.semi_supervised import FinalClassifier, encode_labels
+from study.estimators.labels import encode_labels
 
 
-class PropagationClassifier(FinalClassifier):
+class PropagationClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A classifier of images to which the labels of a few have been propagated.
 
-    Labels spread over clusters or over the kNN graph; of each cluster, the most confident
-    percentile teaches the classifier, which then predicts images that it has not seen.
+    Every image of a cluster gets the label of its labeled image. Of each cluster, the percentile
+    nearest to the centroid teaches the classifier, which then predicts images it has not seen.
 
     Parameters
     ----------
@@ -24,15 +24,6 @@ class PropagationClassifier(FinalClassifier):
         None is `LogisticRegression()`.
     clustering : fitted or unfitted scikit-learn clustering with `cluster_centers_`, default=None
         None is `KMeans()`; `sklearn.frozen.FrozenEstimator` keeps a fitted one.
-    method : {"cluster", "graph"}, default="cluster"
-        What labels spread over.
-    affinity : sparse array of shape (n_images, n_images) or None, default=None
-        The graph of the images that are fitted, from
-        `fewlabel.propagation.knn_graph.affinity_graph`; None computes it.
-    n_neighbors : int, default=15
-    alpha : float in (0, 1), default=0.95
-    n_iterations : int, default=60
-        As in `fewlabel.propagation.knn_graph.spread_labels`, for "graph".
     percentile : float, 0 < percentile <= 100, default=100
 
     Attributes
@@ -45,24 +36,9 @@ class PropagationClassifier(FinalClassifier):
         Which of them taught the classifier.
     """
 
-    def __init__(
-        self,
-        classifier=None,
-        clustering=None,
-        method="cluster",
-        affinity=None,
-        n_neighbors=15,
-        alpha=0.95,
-        n_iterations=60,
-        percentile=100,
-    ):
+    def __init__(self, classifier=None, clustering=None, percentile=100):
         self.classifier = classifier
         self.clustering = clustering
-        self.method = method
-        self.affinity = affinity
-        self.n_neighbors = n_neighbors
-        self.alpha = alpha
-        self.n_iterations = n_iterations
         self.percentile = percentile
 
     def fit(self, X, y):
@@ -76,27 +52,35 @@ class PropagationClassifier(FinalClassifier):
         """
         X, y = validate_data(self, X, y, ensure_min_samples=2)
         classes, codes = encode_labels(y)
-        self.clustering_ = clone(self._unfitted_clustering(len(X))).fit(X, None)
+        unfitted = KMeans(min(8, len(X))) if self.clustering is None else self.clustering
+        self.clustering_ = clone(unfitted).fit(X, None)
         assignment = self.clustering_.predict(X)
-        if self.method == "graph":
-            affinity = self._affinity_of(X) if self.affinity is None else self.affinity
-            spread, confidence = spread_over_graph(
-                affinity, assignment, codes, len(classes), self.alpha, self.n_iterations
-            )
-        elif self.method == "cluster":
-            offsets = X - self.clustering_.cluster_centers_[assignment]
-            distance = np.sqrt(np.einsum("ij,ij->i", offsets, offsets))
-            spread, confidence = spread_over_clusters(assignment, distance, codes)
-        else:
-            raise ValueError(f"method must be cluster or graph, not {self.method!r}")
+        offsets = X - self.clustering_.cluster_centers_[assignment]
+        distance = np.sqrt(np.einsum("ij,ij->i", offsets, offsets))
+        spread, confidence = spread_over_clusters(assignment, distance, codes)
         reached = spread >= 0
         self.transduction_ = np.where(reached, classes[spread], y)
         self.propagated_ = reached & most_confident(confidence, assignment, self.percentile)
-        return self.fit_final(X[self.propagated_], self.transduction_[self.propagated_])
+        taught = self.propagated_
+        self.classifier_ = clone(self._unfitted).fit(X[taught], self.transduction_[taught])
+        return self
 
-    def _unfitted_clustering(self, n_images):
-        return KMeans(min(8, n_images)) if self.clustering is None else self.clustering
+    def predict(self, X):
+        """Class of each image, of shape (n_images,)."""
+        check_is_fitted(self)
+        return self.classifier_.predict(validate_data(self, X, reset=False))
 
-    def _affinity_of(self, X):
-        n_neighbors = min(self.n_neighbors, len(X) - 1)
-        return affinity_graph(*nearest_neighbors(X.astype(np.float32), n_neighbors))
+    @available_if(lambda self: hasattr(self._unfitted, "predict_proba"))
+    def predict_proba(self, X):
+        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
+        check_is_fitted(self)
+        return self.classifier_.predict_proba(validate_data(self, X, reset=False))
+
+    @property
+    def classes_(self):
+        """Classes that were learned, sorted; -1 is none."""
+        return self.classifier_.classes_
+
+    @property
+    def _unfitted(self):
+        return LogisticRegression() if self.classifier is None else self.classifier

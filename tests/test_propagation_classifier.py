@@ -1,39 +1,24 @@
-"""Classifiers whose `y` is -1 where there is no label."""
+"""The published recipe as one classifier, whose `y` is -1 where there is no label."""
 
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.propagation.graph import spread_over_graph
-from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
-from fewlabel.propagation.percentile import most_confident
 from fewlabel.selection.clusters import fit_clusters
+from study.estimators.labels import encode_labels
 from study.estimators.propagation_classifier import PropagationClassifier
-from study.estimators.semi_supervised import SupervisedClassifier, encode_labels
-
-
-class SelfTrainingClassifier(SupervisedClassifier):
-    """By this name, scikit-learn's checks do not ask it to take -1 for a class."""
 
 
 class LabelPropagation(PropagationClassifier):
-    """By this name, too."""
+    """By this name, scikit-learn's checks do not ask it to take -1 for a class."""
 
 
-@parametrize_with_checks(
-    [
-        SelfTrainingClassifier(),
-        SelfTrainingClassifier(KNeighborsClassifier(1)),
-        LabelPropagation(),
-        LabelPropagation(method="graph"),
-    ]
-)
+@parametrize_with_checks([LabelPropagation()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -75,18 +60,9 @@ def test_all_unlabeled_is_an_error():
         encode_labels(np.full(3, -1))
 
 
-def test_supervised_is_the_classifier_of_the_labeled_images(represented):
-    X, labels, *_ = represented
-    labeled = labels >= 0
-    expected = LogisticRegression(C=0.5).fit(X[labeled], labels[labeled])
-    fitted = SupervisedClassifier(LogisticRegression(C=0.5)).fit(X, labels)
-    np.testing.assert_array_equal(fitted.predict_proba(X), expected.predict_proba(X))
-    np.testing.assert_array_equal(fitted.classes_, expected.classes_)
-
-
 def test_only_a_classifier_with_probabilities_has_them(represented):
     X, labels, *_ = represented
-    assert not hasattr(SupervisedClassifier(SVC()).fit(X, labels), "predict_proba")
+    assert not hasattr(PropagationClassifier(SVC()).fit(X, labels), "predict_proba")
 
 
 @pytest.mark.parametrize("percentile", [20, 100])
@@ -110,34 +86,11 @@ def test_propagation_over_clusters(represented, percentile):
     np.testing.assert_array_equal(fitted.predict(X), expected.predict(X))
 
 
-def test_propagation_over_the_graph_is_that_of_the_pipeline(represented, digits):
-    X, labels, clustering, assignment, _ = represented
-    affinity = affinity_graph(*nearest_neighbors(X, 10))
-    pseudo_labels, confidence = spread_over_graph(affinity, assignment, labels, 10, 0.9, 30)
-    settings = {"method": "graph", "alpha": 0.9, "n_iterations": 30, "percentile": 70}
-    given, computed = (
-        PropagationClassifier(clustering=clustering, **settings, **graph).fit(X, labels)
-        for graph in ({"affinity": affinity}, {"n_neighbors": 10})
-    )
-    np.testing.assert_array_equal(given.transduction_, pseudo_labels)
-    kept = most_confident(confidence, assignment, 70)
-    np.testing.assert_array_equal(given.propagated_, kept)
-    np.testing.assert_array_equal(computed.transduction_, given.transduction_)
-    assert given.score(*digits) > 0.88
-
-
-def test_an_unknown_method_is_an_error(digits):
-    with pytest.raises(ValueError, match="method must be cluster or graph, not 'tree'"):
-        PropagationClassifier(method="tree").fit(*digits)
-
-
-@pytest.mark.parametrize("method", ["cluster", "graph"])
-def test_what_no_label_reaches_stays_unlabeled(method):
+def test_what_no_label_reaches_stays_unlabeled():
     X = np.repeat(np.float32([[0, 0], [9, 0], [0, 9]]), 5, axis=0)
     y = np.full(15, -1)
     y[[0, 5]] = [4, 6]
-    fitted = PropagationClassifier(
-        KNeighborsClassifier(1), KMeans(3, random_state=0), method, n_neighbors=4
-    ).fit(X, y)
+    clustering = KMeans(3, random_state=0)
+    fitted = PropagationClassifier(KNeighborsClassifier(1), clustering).fit(X, y)
     np.testing.assert_array_equal(fitted.transduction_, np.repeat([4, 6, -1], 5))
     np.testing.assert_array_equal(fitted.propagated_, np.arange(15) < 10)

@@ -1,0 +1,95 @@
+"""Measure the pipeline with other settings: `python -m study.pipeline ROW SEED`.
+
+It runs with each budget of the row, and with each of its steps, in a clone that starts without a
+cache. Nothing else may run meanwhile, or its seconds mean nothing.
+"""
+
+import subprocess
+import sys
+
+import pandas as pd
+
+from benchmarks.workspace import ROOT, Workspace, workspace
+from fewlabel.errors import FewlabelError, exit_on_error
+from fewlabel.storage import load_json, save_json
+from study.settings import settings
+
+TRAINING_SETS = ("random_subset", "representatives", "propagated")
+_MEASURED = ("dvc.yaml", "params.yaml", "fewlabel", "stages")
+_ROWS = ROOT / "study/rows/pipeline"
+
+
+def main(name: str, seed: str) -> None:
+    """Write study/rows/pipeline/ROW-SEED.json: a record for each budget and step.
+
+    Raises
+    ------
+    FewlabelError
+        If the clone, which is of the last commit, would not be what lies here.
+    """
+    clean = ["git", "diff", "--quiet", "HEAD", "--", *_MEASURED]
+    if subprocess.run(clean, cwd=ROOT, check=False).returncode:
+        raise FewlabelError(f"commit {', '.join(_MEASURED)} first: what is measured is a clone")
+    row = settings("pipeline", name)
+    with workspace() as work:
+        work.set_params({"seed": int(seed)} | row.get("settings", {}))
+        records = list(_measure(work, row))
+    save_json(_ROWS / f"{name}-{seed}.json", records)
+
+
+def _measure(work: Workspace, row: dict):
+    target = ":".join(["dvc.yaml", *filter(None, [row.get("target")])])
+    # The clone has the last run's metrics, also those that no stage of the target writes.
+    training_sets = () if "target" in row else TRAINING_SETS
+    latest = {}
+    for budget in row["budgets"]:
+        work.set_params({"label_budget": budget})
+        for step, changes in row.get("steps", {"": {}}).items():
+            work.set_params(changes)
+            print(f"{budget} labels, {step or target} ...", flush=True)
+            work.dvc("repro", target)
+            # A stage that another budget left unchanged counts with the time it took.
+            latest |= {record["stage"]: record for record in work.take_stages()}
+            record = {"labels": budget} | ({"step": step} if step else {})
+            record |= _results(work.metrics(), training_sets, latest)
+            print(f"  {record}", flush=True)
+            yield record
+
+
+def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dict:
+    after_download = [record for name, record in stages.items() if name != "download"]
+    return {
+        **{name: metrics[name]["accuracy"] for name in training_sets},
+        **{name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")},
+        "seconds": sum(record["seconds"] for record in after_download),
+        "peak_memory_mb": max(record["peak_memory_mb"] for record in after_download),
+    }
+
+
+def measured(*names: str) -> pd.DataFrame:
+    """Return what was measured of rows: a line for each seed, budget and step of each row.
+
+    Parameters
+    ----------
+    *names
+        Of rows in study/params.yaml; columns `row` and `seed` say whose a line is.
+    """
+    return pd.concat(
+        pd.DataFrame(load_json(path)).assign(row=name, seed=int(path.stem.rpartition("-")[2]))
+        for name in names
+        for path in sorted(_ROWS.glob(f"{name}-*.json"))
+    )
+
+
+def targets() -> pd.DataFrame:
+    """Return what we want to reach with each budget, and the best published figures, with sources.
+
+    `recipe` is the best of the published recipe's own: representatives of k-means clusters, whose
+    labels are propagated, fully or in part, at that line of study/reported.csv.
+    """
+    return pd.read_csv(ROOT / "study/targets.csv")
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(*sys.argv[1:])
