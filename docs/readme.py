@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.workspace import ROOT
 from docs.figures import draw_accuracy
 from fewlabel.storage import load_json, write
-from fewlabel.text import markdown_table
+from docs.tables import markdown_table
 from study.pipeline import TRAINING_SETS, measured, targets
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from fewlabel.storage import load_json, save_table, write
-from fewlabel.text import markdown_table
+from docs.tables import markdown_table
 from study.figures import by_percentile, draw_by_labels, draw_by_percentile
 from study.pipeline import measured
 from study.row import complete

@@ -4,7 +4,7 @@ from collections import Counter
 
 from benchmarks.workspace import ROOT
 from fewlabel.storage import save_json, write
-from fewlabel.text import markdown_table
+from docs.tables import markdown_table
 from trust.promises import Outcome, Promise
 
 RESULTS = ROOT / "trust/results.json"
