@@ -26,7 +26,7 @@ def draw_accuracy(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
     runs
         `docs.readme.accuracy`; bars are one standard deviation over the seeds.
     targets
-        `study.pipeline.targets`.
+        `study.records.targets`.
     """
     datasets = list(dict.fromkeys(targets["data"]))
     figure = Figure(figsize=(5 * len(datasets), 4.6), dpi=100, layout="constrained")

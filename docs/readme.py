@@ -11,9 +11,9 @@ import pandas as pd
 
 from benchmarks.workspace import ROOT
 from docs.figures import draw_accuracy
-from fewlabel.storage import load_json, write
 from docs.tables import markdown_table
-from study.pipeline import TRAINING_SETS, measured, targets
+from fewlabel.storage import load_json, write
+from study.records import TRAINING_SETS, measured, targets
 
 
 def training_sets_table() -> str:

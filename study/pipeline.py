@@ -6,17 +6,15 @@ cache. Nothing else may run meanwhile, or its seconds mean nothing.
 
 import subprocess
 import sys
-
-import pandas as pd
+from collections.abc import Iterator
 
 from benchmarks.workspace import ROOT, Workspace, workspace
 from fewlabel.errors import FewlabelError, exit_on_error
-from fewlabel.storage import load_json, save_json
+from fewlabel.storage import save_json
+from study.records import RECORDS, TRAINING_SETS
 from study.settings import settings
 
-TRAINING_SETS = ("random_subset", "representatives", "propagated")
 _MEASURED = ("dvc.yaml", "params.yaml", "fewlabel", "stages")
-_ROWS = ROOT / "study/rows/pipeline"
 
 
 def main(name: str, seed: str) -> None:
@@ -34,10 +32,10 @@ def main(name: str, seed: str) -> None:
     with workspace() as work:
         work.set_params({"seed": int(seed)} | row.get("settings", {}))
         records = list(_measure(work, row))
-    save_json(_ROWS / f"{name}-{seed}.json", records)
+    save_json(RECORDS / f"{name}-{seed}.json", records)
 
 
-def _measure(work: Workspace, row: dict):
+def _measure(work: Workspace, row: dict) -> Iterator[dict]:
     target = ":".join(["dvc.yaml", *filter(None, [row.get("target")])])
     # The clone has the last run's metrics, also those that no stage of the target writes.
     training_sets = () if "target" in row else TRAINING_SETS
@@ -64,30 +62,6 @@ def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dic
         "seconds": sum(record["seconds"] for record in after_download),
         "peak_memory_mb": max(record["peak_memory_mb"] for record in after_download),
     }
-
-
-def measured(*names: str) -> pd.DataFrame:
-    """Return what was measured of rows: a line for each seed, budget and step of each row.
-
-    Parameters
-    ----------
-    *names
-        Of rows in study/params.yaml; columns `row` and `seed` say whose a line is.
-    """
-    return pd.concat(
-        pd.DataFrame(load_json(path)).assign(row=name, seed=int(path.stem.rpartition("-")[2]))
-        for name in names
-        for path in sorted(_ROWS.glob(f"{name}-*.json"))
-    )
-
-
-def targets() -> pd.DataFrame:
-    """Return what we want to reach with each budget, and the best published figures, with sources.
-
-    `recipe` is the best of the published recipe's own: representatives of k-means clusters, whose
-    labels are propagated, fully or in part, at that line of study/reported.csv.
-    """
-    return pd.read_csv(ROOT / "study/targets.csv")
 
 
 if __name__ == "__main__":

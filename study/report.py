@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fewlabel.storage import load_json, save_table, write
 from docs.tables import markdown_table
+from fewlabel.storage import load_json, save_table, write
 from study.figures import by_percentile, draw_by_labels, draw_by_percentile
-from study.pipeline import measured
+from study.records import measured
 from study.row import complete
 from study.settings import settings
 

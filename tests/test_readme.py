@@ -10,7 +10,7 @@ import pytest
 
 from docs.figures import draw_accuracy
 from docs.readme import PARTS, accuracy, accuracy_table
-from study.pipeline import targets
+from study.records import targets
 from study.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from benchmarks.workspace import ROOT
-from fewlabel.storage import save_json, write
 from docs.tables import markdown_table
+from fewlabel.storage import save_json, write
 from trust.promises import Outcome, Promise
 
 RESULTS = ROOT / "trust/results.json"
