@@ -7,12 +7,13 @@ import shutil
 import socket
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from fewlabel.annotation.answers import read_questions
+from fewlabel.annotation.queries import read_queries
 from fewlabel.methods import chosen
 from fewlabel.settings import read_params
 from fewlabel.web.app import create_app
@@ -26,19 +27,19 @@ VIEWS = {"desktop": {"width": 1100, "height": 800}, "phone": {"width": 390, "hei
 
 def main() -> None:
     """Write docs/labeling_DEVICE.png."""
-    questions = read_questions()
+    queries = read_queries()
     truth = np.load("data/raw/train_labels.npy")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        session = LabelingSession(
-            questions, np.load("data/clusters/distance.npy"), "", Path(folder, "labels.csv")
-        )
+        queries = replace(queries, path=Path(folder, "labels.csv"))
+        session = LabelingSession(queries, np.load("data/clusters/distance.npy"), "")
         for _ in range(N_LABELED):
-            position = session.state("")["question"]["position"]
-            session.answer(position, questions.class_names[truth[position]], [])
+            position = session.state("")["query"]["position"]
+            session.annotate(position, queries.class_names[truth[position]], [])
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        read_image = png_reader(chosen("datasets", read_params().dataset), questions.names)
-        server = create_server(create_app(session, read_image, "t", "p", port), listener)
+        read_image = png_reader(chosen("datasets", read_params().dataset), queries.names)
+        app = create_app(session, read_image, token="t", prefix="p", port=port)
+        server = create_server(app, listener)
         threading.Thread(target=server.run, daemon=True).start()
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]

@@ -56,17 +56,17 @@ def _predict(arguments):
 
 
 def _export(arguments):
-    from fewlabel.annotation.answers import read_questions
     from fewlabel.annotation.exchange import label_studio_interface, label_studio_tasks
+    from fewlabel.annotation.queries import read_queries
     from fewlabel.methods import chosen
     from fewlabel.settings import read_params
     from fewlabel.storage import save_json, write
     from fewlabel.web.images import png_reader
 
-    questions = read_questions()
-    read_image = png_reader(chosen("datasets", read_params().dataset), questions.names)
-    tasks = label_studio_tasks(questions, read_image)
-    interface = label_studio_interface(questions.class_names)
+    queries = read_queries()
+    read_image = png_reader(chosen("datasets", read_params().dataset), queries.names)
+    tasks = label_studio_tasks(queries, read_image)
+    interface = label_studio_interface(queries.class_names)
     save_json(f"{arguments.folder}/tasks.json", tasks)
     write(
         f"{arguments.folder}/interface.xml",
@@ -76,29 +76,29 @@ def _export(arguments):
 
 
 def _import(arguments):
-    from fewlabel.annotation.answers import read_questions
     from fewlabel.annotation.exchange import import_labels
     from fewlabel.annotation.person import current_person
+    from fewlabel.annotation.queries import read_queries
 
-    n_new = import_labels(arguments.file, read_questions(), current_person())
+    n_new = import_labels(arguments.file, read_queries(), current_person())
     print(f"{n_new} labels are new")
 
 
 def _settle(arguments):
-    from fewlabel.annotation.answers import read_questions, refuse_contradictions
-    from fewlabel.annotation.contradictions import settle_labels
+    from fewlabel.annotation.annotations import refuse_contradictions
+    from fewlabel.annotation.queries import read_queries, settle_labels
 
-    n_settled, unsettled = settle_labels(arguments.whose, read_questions())
+    n_settled, unsettled = settle_labels(arguments.whose, read_queries())
     print(f"{n_settled} contradictions are settled", flush=True)
     refuse_contradictions(unsettled)
 
 
 def _restore(_):
-    from fewlabel.annotation.answers import read_questions, save_answers
+    from fewlabel.annotation.queries import read_queries
 
-    questions = read_questions()
-    lost = questions.lost_answers()
-    save_answers(lost, questions)
+    queries = read_queries()
+    lost = queries.lost()
+    queries.save(lost)
     print(f"{len(lost)} labels are back")
 
 

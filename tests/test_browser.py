@@ -66,12 +66,12 @@ def wait_for_image(page):
     page.wait_for_function("document.getElementById('image').naturalWidth > 0")
 
 
-def press(page, key, *, n_left):
+def press(page, key, *, n_pending):
     wait_for_image(page)
     page.keyboard.press(key)
     page.wait_for_function(
         "text => document.getElementById('progress').textContent.endsWith(text)",
-        arg=f", {n_left} left",
+        arg=f", {n_pending} left",
     )
 
 
@@ -83,23 +83,23 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
     truth = np.load(unlabeled.folder / "data/raw/train_labels.npy")
     expected = {}
 
-    def label(n_left):
+    def label(n_pending):
         position = shown(page)
         expected[position] = str(truth[position])
-        press(page, expected[position], n_left=n_left)
+        press(page, expected[position], n_pending=n_pending)
 
     with served(unlabeled) as (address, process):
         page.goto(address)
         page.wait_for_selector("#image[src]")
-        for n_left in range(N_LABELS - 1, 11, -1):
-            label(n_left)
+        for n_pending in range(N_LABELS - 1, 11, -1):
+            label(n_pending)
         undone = shown(page)
-        press(page, str(9 - truth[undone]), n_left=11)  # a slip
-        press(page, "Backspace", n_left=12)
+        press(page, str(9 - truth[undone]), n_pending=11)  # a slip
+        press(page, "Backspace", n_pending=12)
         assert shown(page) == undone
         label(11)
         expected[shown(page)] = "?"
-        press(page, "Space", n_left=10)
+        press(page, "Space", n_pending=10)
         wait_for_image(page)
         process.kill()
         process.wait()
@@ -108,10 +108,10 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
     assert len(labels_of(unlabeled)) == 10
     with served(unlabeled) as (address, process):
         page.goto(address)
-        for n_left in range(9, -1, -1):
+        for n_pending in range(9, -1, -1):
             page.wait_for_selector("#image[src]")
-            label(n_left)
-        page.wait_for_selector("text=All are answered")
+            label(n_pending)
+        page.wait_for_selector("text=All are labeled")
         assert page.locator("#grid button").count() == N_LABELS
         process.terminate()
         assert "`dvc repro` resumes" in process.stdout.read()
@@ -164,8 +164,8 @@ def test_two_tabs_do_not_overwrite_each_other(unlabeled, page):
         other.wait_for_selector("#image[src]")
         mine, theirs = shown(page), shown(other)
         assert mine != theirs
-        press(page, "1", n_left=19)
-        press(other, "2", n_left=18)
+        press(page, "1", n_pending=19)
+        press(other, "2", n_pending=18)
     assert dict(labels_of(unlabeled)[["image", "label"]].to_numpy()) == {mine: "1", theirs: "2"}
 
 
@@ -180,16 +180,16 @@ def test_a_contradiction_is_settled_on_the_page(unlabeled, page, tmp_path):
         page.wait_for_selector("#contradiction")
         assert shown(page) == 5
         text = page.inner_text("#contradiction")
-        assert text == "People disagree: 8 by <b>Bob, 3 by Ann. Your answer replaces these."
+        assert text == "People disagree: 8 by <b>Bob, 3 by Ann. Your label replaces these."
         assert page.locator("#classes button.disputed").all_inner_texts() == ["3\n3", "8\n8"]
         wait_for_image(page)
         page.screenshot(path=tmp_path / "contradiction.png")
-        press(page, "3", n_left=19)
+        press(page, "3", n_pending=19)
         assert page.is_hidden("#contradiction")
         assert shown(page) != 5
-        page.keyboard.press("Backspace")  # asks again, and keeps the answer until then
+        page.keyboard.press("Backspace")  # asks again, and keeps the annotation until then
         page.wait_for_selector("#image[src='image/5']")
-        press(page, "8", n_left=19)
+        press(page, "8", n_pending=19)
     assert labels_of(unlabeled)[["image", "label"]].to_numpy().tolist() == [[5, "8"]]
 
 
@@ -202,13 +202,13 @@ def test_an_unreadable_file_is_told_until_it_is_mended(unlabeled, page):
         page.wait_for_selector("text=has the markers of a merge conflict")
         path.write_text(whole, encoding="utf-8")
         page.wait_for_selector("#image[src]")
-        press(page, "1", n_left=19)
+        press(page, "1", n_pending=19)
         labeled = path.read_text(encoding="utf-8")
         path.write_text(f"{labeled}<<<<<<< HEAD\n", encoding="utf-8")
         wait_for_image(page)
         page.keyboard.press("2")
         page.wait_for_selector("text=Nothing was saved.")
         path.write_text(labeled, encoding="utf-8")
-        press(page, "2", n_left=18)
+        press(page, "2", n_pending=18)
         assert page.is_hidden("#message")
     assert len(labels_of(unlabeled)) == 2

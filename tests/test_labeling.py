@@ -1,11 +1,16 @@
-"""Who is asked about which images, and what becomes of the answers."""
+"""Who is asked about which images, and what becomes of the annotations."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fewlabel.annotation.queries import human_labels, still_to_ask
+from fewlabel.annotation.annotations import Annotation, AnnotationsError
+from fewlabel.annotation.queries import Queries, human_labels
 from fewlabel.errors import FewlabelError
 from fewlabel.selection.oracle import oracle_labels
 from fewlabel.selection.random_subset import random_subset
@@ -37,9 +42,9 @@ def test_the_oracle_answers_only_what_it_is_asked(chosen, error_rate, seed):
     labels = np.arange(50) % 5
     asked = oracle_labels(labels, np.array(chosen, int), error_rate, seed)
     assert asked.dtype == np.int64
-    answered = np.isin(np.arange(50), chosen)
-    np.testing.assert_array_equal(asked >= 0, answered)
-    assert set(asked[answered]) <= set(range(5))
+    annotated = np.isin(np.arange(50), chosen)
+    np.testing.assert_array_equal(asked >= 0, annotated)
+    assert set(asked[annotated]) <= set(range(5))
     np.testing.assert_array_equal(labels, np.arange(50) % 5)
 
 
@@ -67,12 +72,12 @@ def test_the_answer_does_not_depend_on_labels_that_nobody_asked_for():
 def test_it_errs_as_often_as_asked_and_evenly(error_rate):
     n_images, n_classes = 60_000, 10
     labels = np.arange(n_images) % n_classes
-    answers = oracle_labels(labels, np.arange(n_images), error_rate, seed=0)
-    wrong = answers != labels
+    annotations = oracle_labels(labels, np.arange(n_images), error_rate, seed=0)
+    wrong = annotations != labels
     deviation = np.sqrt(error_rate * (1 - error_rate) / n_images)
     assert abs(wrong.mean() - error_rate) < 5 * deviation
     # Of an image that it gets wrong, each of the nine other classes is as likely.
-    shift = np.bincount((answers - labels)[wrong] % n_classes, minlength=n_classes)
+    shift = np.bincount((annotations - labels)[wrong] % n_classes, minlength=n_classes)
     expected = wrong.sum() / (n_classes - 1)
     assert shift[0] == 0
     assert (np.abs(shift[1:] - expected) < 5 * np.sqrt(expected)).all()
@@ -113,34 +118,69 @@ clusterings = st.integers(1, 6).flatmap(
 )
 
 
-@given(clusterings, st.data())
-def test_still_to_ask_equals_a_loop(assignment, data):
-    n_clusters = assignment.max() + 1
-    representatives = np.arange(n_clusters)
-    asked = data.draw(st.lists(st.integers(0, len(assignment) - 1), unique=True))
-    silent = [c for c in range(n_clusters) if c not in {assignment[i] for i in asked}]
-    largest = sorted(silent, key=lambda c: -(assignment == c).sum())
-    left = max(n_clusters - len(asked), 0)
-    found = still_to_ask(assignment, representatives, np.array(asked, int))
-    assert found.tolist() == largest[:left]
-
-
-@given(clusterings, st.data())
-def test_human_labels_equal_a_loop(assignment, data):
-    n_images = len(assignment)
-    answered = data.draw(st.lists(st.integers(0, n_images - 1), unique=True))
-    answers = [data.draw(st.sampled_from([0, 1, 2, "?", "!"])) for _ in answered]
-    labels, excluded = human_labels(
-        assignment,
-        np.array(answered, int),
-        np.array([a if isinstance(a, int) else -1 for a in answers], int),
-        np.array([a == "?" for a in answers], bool),
-        np.array([a == "!" for a in answers], bool),
+def make_queries(assignment):
+    names = [f"{i}.png" for i in range(len(assignment))]
+    return Queries(
+        names=names,
+        sha256=names,
+        class_names=["cat", "dog", "cow"],
+        assignment=assignment,
+        representatives=np.arange(assignment.max() + 1),
     )
-    answer_of = dict(zip(answered, answers, strict=True))
-    for i in range(n_images):
-        known = isinstance(answer_of.get(i), int)
-        assert labels[i] == (answer_of[i] if known else -1)
-        of_cluster = [a for j, a in answer_of.items() if assignment[j] == assignment[i]]
-        unsure = "?" in of_cluster and not any(isinstance(a, int) for a in of_cluster)
-        assert excluded[i] == (unsure or answer_of.get(i) == "!")
+
+
+@given(clusterings, st.data())
+def test_pending_queries_equal_a_loop(assignment, data):
+    n_clusters = assignment.max() + 1
+    annotated = data.draw(st.lists(st.integers(0, len(assignment) - 1), unique=True))
+    silent = [c for c in range(n_clusters) if c not in {assignment[i] for i in annotated}]
+    largest = sorted(silent, key=lambda c: -(assignment == c).sum())
+    n_left = max(n_clusters - len(annotated), 0)
+    queries = make_queries(assignment)
+    assert queries.pending(queries.names[i] for i in annotated) == largest[:n_left]
+
+
+def annotate(queries, label_of, folder):
+    """Return queries of which people have annotated images, by position."""
+    queries = replace(queries, path=Path(folder, "labels.csv"))
+    changes = (
+        (Annotation(queries.names[i], queries.sha256[i], label, f"{i}", "Ann"), [])
+        for i, label in label_of.items()
+    )
+    queries.save(changes)
+    return queries
+
+
+@given(clusterings, st.data())
+@settings(max_examples=50)
+def test_human_labels_equal_a_loop(assignment, data):
+    queries = make_queries(assignment)
+    extra = data.draw(st.lists(st.integers(0, len(assignment) - 1)))
+    annotated = {*queries.representatives.tolist(), *extra}
+    choices = st.sampled_from([*queries.class_names, "?", "!"])
+    label_of = {i: data.draw(choices) for i in annotated}
+    assume(len({*label_of.values()} - {"?", "!"}) > 1)
+    with tempfile.TemporaryDirectory() as folder:
+        labels, excluded = human_labels(annotate(queries, label_of, folder))
+    assert (labels.dtype, excluded.dtype) == (np.int64, bool)
+    for i in range(len(assignment)):
+        is_known = label_of.get(i) in queries.class_names
+        assert labels[i] == (queries.class_names.index(label_of[i]) if is_known else -1)
+        said = [label for j, label in label_of.items() if assignment[j] == assignment[i]]
+        unsure = "?" in said and not set(said) & set(queries.class_names)
+        assert excluded[i] == (unsure or label_of.get(i) == "!")
+
+
+def test_too_few_annotations_are_refused(tmp_path):
+    queries = annotate(make_queries(np.arange(3)), {0: "cat"}, tmp_path)
+    with pytest.raises(
+        AnnotationsError, match=r"2 of 3 images have no label yet; run `make label`"
+    ):
+        human_labels(queries)
+    with pytest.raises(AnnotationsError, match="has labels of fewer than two classes"):
+        human_labels(annotate(queries, {1: "?", 2: "cat"}, tmp_path))
+    queries.path.unlink()
+    with pytest.raises(
+        AnnotationsError, match=r"again \(3 were labeled here before: `fewlabel res"
+    ):
+        human_labels(queries)

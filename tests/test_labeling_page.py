@@ -1,4 +1,4 @@
-"""The labeling page's server: who it lets in, and what it does with answers."""
+"""The labeling page's server: who it lets in, and what it does with annotations."""
 
 import json
 import socket
@@ -7,12 +7,14 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from fewlabel.annotation.answers import NO_CLASS, NOT_SURE, Answer, AnswersError, Questions
+from fewlabel.annotation.annotations import NO_CLASS, NOT_SURE, Annotation, AnnotationsError
+from fewlabel.annotation.queries import Queries
 from fewlabel.web.app import create_app
 from fewlabel.web.server import create_server
 from fewlabel.web.session import LEASE_SECONDS, LabelingSession
@@ -21,9 +23,9 @@ TOKEN, PREFIX, PORT = "secret", "hidden", 8642
 SECONDS = 5  # in which the page must answer
 
 
-def questions(n_clusters=4, of_each=16):
+def make_queries(n_clusters=4, of_each=16):
     n = n_clusters * of_each
-    return Questions(
+    return Queries(
         names=[f"{i}.png" for i in range(n)],
         sha256=[f"{i:064}" for i in range(n)],
         class_names=["cat", "dog", "Zoë's <b>"],
@@ -32,11 +34,10 @@ def questions(n_clusters=4, of_each=16):
     )
 
 
-def start(tmp_path, of=None, port=PORT):
-    of = of or questions()
-    distance = np.arange(len(of.names)) % 16
-    session = LabelingSession(of, distance, "Ann", tmp_path / "labels.csv")
-    return create_app(session, read_image, TOKEN, PREFIX, port)
+def start(tmp_path, queries=None, port=PORT, read=None):
+    queries = replace(queries or make_queries(), path=tmp_path / "labels.csv")
+    session = LabelingSession(queries, np.arange(len(queries.names)) % 16, "Ann")
+    return create_app(session, read or read_image, token=TOKEN, prefix=PREFIX, port=port)
 
 
 def read_image(position, small):
@@ -45,7 +46,7 @@ def read_image(position, small):
 
 def labels_in(tmp_path):
     """Return image -> label and who gave it."""
-    given = questions().answers(tmp_path / "labels.csv")
+    given = replace(make_queries(), path=tmp_path / "labels.csv").read_agreed()
     return {image: (a.label, a.labeled_by) for image, a in given.items()}
 
 
@@ -71,15 +72,15 @@ def admitted(client):
 
 
 def send(client, position, label, seen=(), tab="a"):
-    body = {"position": position, "label": label, "seen": seen, "tab": tab}
-    return client.post("/answer", json=body)
+    body = {"label": label, "seen": seen, "tab": tab}
+    return client.post(f"/annotation/{position}", json=body)
 
 
 def seen(state, position):
-    return next(a["seen"] for a in state["answers"] if a["position"] == position)
+    return [a["labeled_at"] for a in state["annotations"] if a["position"] == position]
 
 
-@pytest.mark.parametrize("path", ["/", "/state", "/image/0", "/question/0", "/static/page.js"])
+@pytest.mark.parametrize("path", ["/", "/state", "/image/0", "/query/0", "/static/page.js"])
 @pytest.mark.parametrize("query", ["", "?token=", "?token=wrong", "?token=sécret"])
 def test_nobody_gets_in_without_the_token(client, path, query):
     assert client.get(path + query).status_code == 403
@@ -109,8 +110,8 @@ def test_nothing_outside_the_prefix_is_served(admitted, path, query):
     response = admitted.get(path + query, prefix="")
     assert response.status_code in (403, 404)
     assert PREFIX not in response.text + str(response.headers)
-    body = {"position": 0, "label": "cat", "seen": []}
-    response = admitted.post(f"{path}answer{query}", prefix="", json=body)
+    body = {"label": "cat", "seen": []}
+    response = admitted.post(f"{path}annotation/0{query}", prefix="", json=body)
     assert response.status_code in (403, 404)
     assert PREFIX not in response.text + str(response.headers)
 
@@ -128,22 +129,22 @@ def test_nothing_outside_the_prefix_is_served(admitted, path, query):
 )
 def test_foreign_hosts_and_origins_are_refused(admitted, headers):
     assert admitted.get("/state", headers=headers).status_code == 403
-    body = {"position": 0, "label": "cat", "seen": []}
-    assert admitted.post("/answer", json=body, headers=headers).status_code == 403
-    assert admitted.get("/state").json["answers"] == []
+    body = {"label": "cat", "seen": []}
+    assert admitted.post("/annotation/0", json=body, headers=headers).status_code == 403
+    assert admitted.get("/state").json["annotations"] == []
 
 
 def test_the_own_origin_is_let_in(admitted):
-    body = {"position": 0, "label": "cat", "seen": []}
+    body = {"label": "cat", "seen": []}
     headers = {"Origin": f"http://127.0.0.1:{PORT}"}
-    assert admitted.post("/answer", json=body, headers=headers).status_code == 200
+    assert admitted.post("/annotation/0", json=body, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "/image/../../etc/passwd", "/image/..%2f..%2fetc%2fpasswd", "/static/../app.py",
-        "/static/..%2fapp.py", "/image/-1", "/image/64", "/image/0.png", "/question/64", "/nothing",
+        "/static/..%2fapp.py", "/image/-1", "/image/64", "/image/0.png", "/query/64", "/nothing",
     ],
 )  # fmt: skip
 def test_no_path_of_the_disk_is_served(admitted, path):
@@ -154,19 +155,18 @@ def test_an_image_whose_file_is_gone(tmp_path):
     def gone(position, small):
         raise FileNotFoundError(position)
 
-    session = LabelingSession(questions(), np.zeros(64), "Ann", tmp_path / "labels.csv")
-    app = create_app(session, gone, TOKEN, PREFIX, PORT)
+    app = start(tmp_path, read=gone)
     app.test_client_class = LocalClient
     assert app.test_client().get(f"/image/0?token={TOKEN}").status_code == 404
 
 
 def test_a_question_shows_who_the_image_stands_for(admitted):
-    question = admitted.get("/state?tab=a").json["question"]
-    assert question["position"] == 0
-    assert question["cluster_size"] == 16
-    assert question["nearest"] == [1, 2, 3, 4, 5, 6]
-    assert question["farthest"] == [10, 11, 12, 13, 14, 15]
-    assert admitted.get("/question/17").json["nearest"] == [16, 18, 19, 20, 21, 22]
+    query = admitted.get("/state?tab=a").json["query"]
+    assert query["position"] == 0
+    assert query["cluster_size"] == 16
+    assert query["nearest"] == [1, 2, 3, 4, 5, 6]
+    assert query["farthest"] == [10, 11, 12, 13, 14, 15]
+    assert admitted.get("/query/17").json["nearest"] == [16, 18, 19, 20, 21, 22]
     image = admitted.get("/image/17")
     assert image.data == b"image 17"
     assert admitted.get("/tile/17").data == b"tile 17"
@@ -179,44 +179,47 @@ def test_a_question_shows_who_the_image_stands_for(admitted):
 
 def test_labels_are_saved_changed_and_undone(admitted, tmp_path):
     state = send(admitted, 0, "cat").json
-    assert (state["left"], state["question"]["position"]) == (3, 16)
+    assert (state["pending"], state["query"]["position"]) == (3, 16)
     state = send(admitted, 16, NOT_SURE).json
     state = send(admitted, 32, NO_CLASS).json
     state = send(admitted, 0, "dog", seen(state, 0)).json
     state = send(admitted, 16, None, seen(state, 16)).json
-    assert (state["left"], state["question"]["position"]) == (2, 16)
-    assert [answer["position"] for answer in state["answers"]] == [32, 0]  # oldest first
+    assert (state["pending"], state["query"]["position"]) == (2, 16)
+    assert [a["position"] for a in state["annotations"]] == [32, 0]  # oldest first
     assert labels_in(tmp_path) == {"32.png": (NO_CLASS, "Ann"), "0.png": ("dog", "Ann")}
 
 
 def test_a_tab_is_not_shown_what_another_one_shows(admitted, monkeypatch):
-    assert admitted.get("/state?tab=a").json["question"]["position"] == 0
-    assert admitted.get("/state?tab=b").json["question"]["position"] == 16
-    assert admitted.get("/state?tab=a").json["question"]["position"] == 0
+    assert admitted.get("/state?tab=a").json["query"]["position"] == 0
+    assert admitted.get("/state?tab=b").json["query"]["position"] == 16
+    assert admitted.get("/state?tab=a").json["query"]["position"] == 0
     later = time.monotonic() + LEASE_SECONDS + 1
     monkeypatch.setattr("time.monotonic", lambda: later)
-    assert admitted.get("/state?tab=c").json["question"]["position"] == 0
+    assert admitted.get("/state?tab=c").json["query"]["position"] == 0
 
 
 def test_who_comes_second_overwrites_nothing(admitted, tmp_path):
     first = send(admitted, 0, "cat", tab="a").json
     second = send(admitted, 0, "dog", tab="b")
-    assert (second.status_code, second.json) == (409, {"theirs": ["cat"]})
+    assert (second.status_code, "changed 0.png (cat by Ann) meanwhile" in second.text) == (
+        409,
+        True,
+    )
     send(admitted, 0, None, seen(first, 0))
     late = send(admitted, 0, "dog", seen(first, 0), tab="b")
-    assert (late.status_code, late.json) == (409, {"theirs": []})
+    assert (late.status_code, "0.png, which has no label now" in late.text) == (409, True)
     assert labels_in(tmp_path) == {}
 
 
 def contradict(tmp_path):
     """Write what a merge leaves where Ann and another person disagree on images 17 and 40."""
-    of = questions()
+    of = make_queries()
     lines = [
-        Answer(of.names[i], of.sha256[i], label, f"2026-01-0{day}T00:00:00+00:00", by)
+        Annotation(of.names[i], of.sha256[i], label, f"2026-01-0{day}T00:00:00+00:00", by)
         for i in (17, 40)
         for label, day, by in (("dog", 1, "Bob"), ("cat", 2, ""))
     ]
-    text = "".join(",".join(line) + "\n" for line in [Answer._fields, *lines])
+    text = "".join(",".join(line) + "\n" for line in [Annotation._fields, *lines])
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     return [a.labeled_at for a in lines[:2]]
 
@@ -224,30 +227,32 @@ def contradict(tmp_path):
 def test_contradictions_are_asked_about_first_and_settled(admitted, tmp_path):
     times = contradict(tmp_path)
     state = admitted.get("/state?tab=a").json
-    assert (state["left"], state["budget"], state["answers"]) == (4, 4, [])
-    question = state["question"]
-    assert question["position"] == 17
-    assert question["contradiction"] == [
-        {"label": "dog", "by": "Bob"},
-        {"label": "cat", "by": "somebody"},
+    assert (state["pending"], state["budget"], state["annotations"]) == (4, 4, [])
+    query = state["query"]
+    assert query["position"] == 17
+    assert [(a["label"], a["labeled_by"]) for a in query["annotations"]] == [
+        ("dog", "Bob"),
+        ("cat", ""),
     ]
-    assert question["seen"] == times
+    assert [a["labeled_at"] for a in query["annotations"]] == times
+    assert admitted.get("/query/17").json == query
     late = send(admitted, 17, "cat", times[1:])
-    assert (late.status_code, late.json) == (409, {"theirs": ["dog", "cat"]})
-    state = send(admitted, 17, NOT_SURE, question["seen"]).json
-    assert state["question"]["position"] == 40
-    state = send(admitted, 40, "cat", state["question"]["seen"]).json
-    assert state["question"]["position"] == 0
-    assert (state["question"]["contradiction"], state["question"]["seen"]) == ([], [])
+    assert (late.status_code, "(dog by Bob, cat by somebody)" in late.text) == (409, True)
+    state = send(admitted, 17, NOT_SURE, times).json
+    assert state["query"]["position"] == 40
+    seen = [a["labeled_at"] for a in state["query"]["annotations"]]
+    state = send(admitted, 40, "cat", seen).json
+    assert state["query"]["position"] == 0
+    assert state["query"]["annotations"] == []
     assert labels_in(tmp_path) == {"17.png": (NOT_SURE, "Ann"), "40.png": ("cat", "Ann")}
 
 
-def test_the_page_starts_and_goes_on_with_contradictions(admitted, tmp_path):
+def test_the_page_starts_and_continues_with_contradictions(admitted, tmp_path):
     contradict(tmp_path)
     start(tmp_path)
     state = send(admitted, 0, "cat").json
-    assert state["left"] == 3
-    with pytest.raises(AnswersError, match=r"17\.png \(dog by Bob, cat by somebody\), 40\.png"):
+    assert state["pending"] == 3
+    with pytest.raises(AnnotationsError, match=r"17\.png \(dog by Bob, cat by somebody\), 40\.png"):
         labels_in(tmp_path)
 
 
@@ -268,31 +273,35 @@ def test_an_unreadable_file_is_told_until_it_is_mended(admitted, tmp_path, conte
         path.rmdir()
     path.write_bytes(whole)
     state = send(admitted, 16, "dog").json
-    assert state["left"] == first["left"] - 1
+    assert state["pending"] == first["pending"] - 1
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"position": 0, "label": "cow", "seen": []},
-        {"position": 64, "label": "cat", "seen": []},
-        {"position": -1, "label": "cat", "seen": []},
-        {"position": "x", "label": "cat", "seen": []},
-        {"position": 1e999, "label": "cat", "seen": []},
-        {"position": 0, "label": ["cat"], "seen": []},
-        {"position": 0, "label": "cat"},
-        ["position"],
-        {"position": 0, "label": "cat", "seen": None, "tab": "a"},
+        {"label": "cow", "seen": []},
+        {"label": ["cat"], "seen": []},
+        {"label": "cat"},
+        {"label": "cat", "seen": None, "tab": "a"},
+        {"label": "cat", "seen": [], "tab": 1},
+        ["label"],
+        1e999,
     ],
 )
-def test_what_is_no_answer_is_refused(admitted, body):
-    assert admitted.post("/answer", json=body).status_code in (400, 409)
-    assert admitted.get("/state").json["answers"] == []
+def test_what_is_no_annotation_is_refused(admitted, body):
+    assert admitted.post("/annotation/0", json=body).status_code == 400
+    assert admitted.get("/state").json["annotations"] == []
+
+
+@pytest.mark.parametrize("position", ["64", "-1", "x", "1e999", "", "9" * 5000])
+def test_an_annotation_of_no_image_is_refused(admitted, position):
+    assert send(admitted, position, "cat").status_code == 404
+    assert admitted.get("/state").json["annotations"] == []
 
 
 def test_hugely_nested_json_is_refused(admitted):
     settings = {"data": "[" * 50_000, "content_type": "application/json"}
-    assert admitted.post("/answer", **settings).status_code == 400
+    assert admitted.post("/annotation/0", **settings).status_code == 400
 
 
 @pytest.fixture
@@ -332,12 +341,12 @@ def connect(served):
 def test_idle_connections_do_not_block_the_page(served, connect, n):
     connect(n)
     for _ in range(3):
-        assert state_of(served)["left"] == 4
+        assert state_of(served)["pending"] == 4
 
 
 HALF_SENT = [
     b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ",
-    b"POST /answer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n",
+    b"POST /annotation/0 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n",
 ]
 
 
@@ -347,7 +356,7 @@ def test_half_sent_requests_do_not_block_the_page(served, connect, sent):
     for _ in range(3):
         for connection in connections:  # a byte now and then keeps each from being idle
             connection.sendall(b"x")
-        assert state_of(served)["left"] == 4
+        assert state_of(served)["pending"] == 4
 
 
 def test_idle_connections_are_closed_even_if_there_are_more_than_allowed(tmp_path, monkeypatch):
@@ -359,21 +368,21 @@ def test_idle_connections_are_closed_even_if_there_are_more_than_allowed(tmp_pat
     threading.Thread(target=server.run, daemon=True).start()
     idle = [socket.create_connection(("127.0.0.1", port), SECONDS) for _ in range(45)]
     assert idle[0].recv(1) == b""
-    assert state_of(port)["left"] == 4
+    assert state_of(port)["pending"] == 4
     for connection in idle:
         connection.close()
     server.close()
 
 
 def test_a_large_body_is_refused(served):
-    address = f"http://127.0.0.1:{served}/{PREFIX}/answer?token={TOKEN}"
+    address = f"http://127.0.0.1:{served}/{PREFIX}/annotation/0?token={TOKEN}"
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(address, b"x" * 100_000, timeout=SECONDS)
     assert raised.value.code == 413
 
 
 def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
-    of = questions(n_clusters=1000, of_each=1)
+    of = make_queries(n_clusters=1000, of_each=1)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = create_server(start(tmp_path, of, port), listener)
@@ -390,10 +399,10 @@ def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
     def label_all(tab):
         n_saved = 0
         state = call("/state")
-        while question := state["question"]:
-            body = {"position": question["position"], "label": tab, "seen": [], "tab": tab}
+        while query := state["query"]:
+            body = {"label": tab, "seen": [], "tab": tab}
             try:
-                state = call("/answer", body)
+                state = call(f"/annotation/{query['position']}", body)
                 n_saved += 1
             except urllib.error.HTTPError as error:
                 if error.code != 409:  # another client was first

@@ -20,16 +20,16 @@ SETTINGS = {
     "label.source": "human",
     "label_budget": N_LABELS,
 }
-# As the page does: it asks for the next image, and saves each answer.
+# As the page does: it asks for the next image, and saves each annotation.
 LABEL = """
 import json, sys
 import numpy as np
 from fewlabel.web.session import LabelingSession
-from fewlabel.annotation.answers import read_questions
+from fewlabel.annotation.queries import read_queries
 label_of = json.load(open(sys.argv[1]))
-session = LabelingSession(read_questions(), np.load("data/clusters/distance.npy"), "me")
-while question := session.state("tab")["question"]:
-    session.answer(question["position"], label_of[question["name"]], [])
+session = LabelingSession(read_queries(), np.load("data/clusters/distance.npy"), "me")
+while query := session.state("tab")["query"]:
+    session.annotate(query["position"], label_of[query["name"]], [])
 """
 
 
@@ -177,7 +177,7 @@ def test_labels_that_nobody_committed_survive_an_experiment(mine):
     assert n_labels(mine) == N_LABELS
     mine.set({"label_budget": N_LABELS + 4})
     message = mine.run("dvc", "repro", fails=True).stderr
-    assert "(4 were answered here before: `fewlabel restore-labels`)" in message
+    assert "(4 were labeled here before: `fewlabel restore-labels`)" in message
     done = mine.run(sys.executable, "-m", "fewlabel.cli", "restore-labels")
     assert done.stdout == "4 labels are back\n"
     assert owned(mine) == before

@@ -10,12 +10,16 @@ from tests.conftest import CHECKOUT, copy_checkout
 
 PAGE = """
 import pathlib, numpy as np, fewlabel
-from fewlabel.annotation.answers import Questions
+from fewlabel.annotation.queries import Queries
 from fewlabel.web.app import create_app
 from fewlabel.web.session import LabelingSession
-questions = Questions(["a", "b"], ["1", "2"], ["cat", "dog"], np.array([0, 1]), np.array([0, 1]))
-session = LabelingSession(questions, np.zeros(2), "somebody", "labels.csv")
-client = create_app(session, lambda position, small: b"", "token", "path", 8080).test_client()
+queries = Queries(
+    names=["a", "b"], sha256=["1", "2"], class_names=["cat", "dog"],
+    assignment=np.array([0, 1]), representatives=np.array([0, 1]), path=pathlib.Path("labels.csv"),
+)
+session = LabelingSession(queries, np.zeros(2), "somebody")
+app = create_app(session, lambda position, small: b"", token="token", prefix="path", port=8080)
+client = app.test_client()
 page = client.get("/path/?token=token", base_url="http://127.0.0.1:8080", follow_redirects=True)
 assert page.status_code == 200, page.status
 assert b"<html" in page.data

@@ -79,9 +79,9 @@ def label_on_the_page(project, command):
             return json.load(response)
 
     state = call("state")
-    while asked := state["question"]:
-        body = {"position": asked["position"], "label": asked["name"][:3], "seen": asked["seen"]}
-        state = call("answer", body | {"tab": "a"})
+    while asked := state["query"]:
+        body = {"label": asked["name"][:3], "seen": [], "tab": "a"}
+        state = call(f"annotation/{asked['position']}", body)
     os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=60)[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from fewlabel.annotation.answers import JOURNAL
+from fewlabel.annotation.annotations import JOURNAL
 from tests.conftest import Project
 from trust.processes import Running
 from trust.projects import add_answers, answer, read_answers

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from fewlabel.annotation.answers import Answer, Questions, now, save_answers
+from fewlabel.annotation.annotations import Annotation, now
+from fewlabel.annotation.queries import Queries
 
 if __name__ == "__main__":
     _, path, name, acknowledged = sys.argv
-    questions = Questions([], [], [], np.zeros(0, int), np.zeros(0, int))
+    nothing = np.zeros(0, int)
+    queries = Queries(
+        names=[],
+        sha256=[],
+        class_names=[],
+        assignment=nothing,
+        representatives=nothing,
+        path=Path(path),
+    )
     with Path(acknowledged).open("ab", buffering=0) as file:
         for number in itertools.count():
-            answer = Answer(f"{name}-{number}.png", "0" * 64, "cat", now(), name)
-            save_answers([([], answer)], questions, path)
-            file.write(f"{answer.image}\n".encode())
+            annotation = Annotation(f"{name}-{number}.png", "0" * 64, "cat", now(), name)
+            queries.save([(annotation, [])])
+            file.write(f"{annotation.image}\n".encode())

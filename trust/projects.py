@@ -17,7 +17,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 from sklearn.datasets import load_sample_image
 
-from fewlabel.annotation.answers import Answer, Questions, now, save_answers
+from fewlabel.annotation.annotations import Annotation, now
+from fewlabel.annotation.queries import Queries
 from tests.conftest import Project, copy_checkout, private_environment, warmed
 
 PHOTOS = "data/images/photos"
@@ -32,8 +33,14 @@ SETTINGS = {
     "label.source": "human",
     "label_budget": 12,
 }
-NO_QUESTIONS = Questions([], [], [], np.zeros(0, int), np.zeros(0, int))
-"""Answers of any image can be saved without questions about it."""
+NO_QUERIES = Queries(
+    names=[],
+    sha256=[],
+    class_names=[],
+    assignment=np.zeros(0, int),
+    representatives=np.zeros(0, int),
+)
+"""Annotations of any image can be saved without queries about it."""
 
 _N_PHOTOS = 100
 _TEST_EVERY = 5
@@ -105,19 +112,20 @@ def label(project: Project, names: set[str]) -> None:
     add_answers(answers, project.folder / LABELS)
 
 
-def answer(image: str, sha256: str, label: str) -> Answer:
+def answer(image: str, sha256: str, label: str) -> Annotation:
     """Return an answer of somebody, given now."""
-    return Answer(image, sha256, label, now(), "somebody")
+    return Annotation(image, sha256, label, now(), "somebody")
 
 
-def add_answers(answers: list[Answer], path: Path) -> None:
+def add_answers(answers: list[Annotation], path: Path) -> None:
     """Save answers to images that have none."""
-    save_answers([([], answer) for answer in answers], NO_QUESTIONS, path)
+    replace(NO_QUERIES, path=path).save((answer, []) for answer in answers)
 
 
-def read_answers(path: Path) -> dict[str, Answer]:
+def read_answers(path: Path) -> dict[str, Annotation]:
     """Return image -> its answer."""
-    return NO_QUESTIONS.locate_answers(path).given
+    annotations = replace(NO_QUERIES, path=path).read_any()
+    return {image: found[0] for image, found in annotations.items() if len(found) == 1}
 
 
 def module(command: str) -> list[str]:

@@ -3,14 +3,15 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from fewlabel.annotation.answers import now, save_answers
+from fewlabel.annotation.annotations import now
 from tests.conftest import Project
 from trust.projects import (
     LABELS,
-    NO_QUESTIONS,
+    NO_QUERIES,
     PHOTOS,
     RESULTS,
     belongings,
@@ -132,8 +133,8 @@ def _check_out(project, rng):
 
 def _answer_again(project, rng):
     seen = rng.choice(list(read_answers(project.folder / LABELS).values()))
-    changes = [([seen], seen._replace(labeled_at=now()))]
-    save_answers(changes, NO_QUESTIONS, project.folder / LABELS)
+    changes = [(seen._replace(labeled_at=now()), [seen.labeled_at])]
+    replace(NO_QUERIES, path=project.folder / LABELS).save(changes)
 
 
 def _run_experiment(project, rng):

@@ -1,1 +1,1 @@
-"""What people answered, and what other tools exchange."""
+"""What people annotated, and what other tools exchange."""

@@ -1,15 +1,23 @@
 """The representatives at a glance."""
 
 import math
+from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-_MOST_IMAGES = 100
+_MAX_IMAGES = 100
 _TILE_INCHES = 0.86
 
 
-def draw_contact_sheet(images, labels, cluster_sizes, class_names):
+def draw_contact_sheet(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    cluster_sizes: NDArray[np.int64],
+    class_names: Sequence[str],
+) -> Figure:
     """Draw the representatives of the largest clusters with label and cluster size.
 
     Parameters
@@ -24,7 +32,7 @@ def draw_contact_sheet(images, labels, cluster_sizes, class_names):
     matplotlib.figure.Figure
         Ordered by class, larger clusters first; at most 100 images.
     """
-    largest = sorted(range(len(images)), key=lambda i: -cluster_sizes[i])[:_MOST_IMAGES]
+    largest = sorted(range(len(images)), key=lambda i: -cluster_sizes[i])[:_MAX_IMAGES]
     order = sorted(largest, key=lambda i: (labels[i], -cluster_sizes[i]))
     n_columns = min(10, len(order))
     n_rows = math.ceil(len(order) / n_columns)

@@ -13,16 +13,20 @@ def current_person() -> str:
         output = subprocess.run(command, capture_output=True, check=False).stdout
     except OSError:
         output = b""
-    return clean_name(output.decode(errors="replace")) or clean_name(_login())
+    if name := clean_name(output.decode(errors="replace")):
+        return name
+    try:
+        return clean_name(getpass.getuser())
+    except (KeyError, OSError):  # nobody has this user id
+        return ""
 
 
 def clean_name(name: str) -> str:
-    """Cut control characters and what is too long from a person's name."""
+    r"""Cut control characters and what is too long from a person's name.
+
+    Examples
+    --------
+    >>> clean_name(" Zoë\n")
+    'Zoë'
+    """
     return "".join(filter(str.isprintable, name)).strip()[:_MAX_LENGTH].strip()
-
-
-def _login():
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # nobody has this user id
-        return ""

@@ -1,46 +1,250 @@
-"""Which images to ask people about, and what their answers say of all images."""
+"""Queries: the images that people are asked about, and what their annotations say of all images."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from fewlabel.annotation.annotations import (
+    ANNOTATIONS_FILE,
+    JOURNAL,
+    NO_CLASS,
+    NO_LABEL,
+    NOT_SURE,
+    Annotation,
+    Annotations,
+    AnnotationsError,
+    ConflictError,
+    age,
+    contradictions,
+    is_contradiction,
+    merge_lines,
+    read_lines,
+    refuse_contradictions,
+    time_of,
+    write_lines,
+)
+from fewlabel.datasets.training_files import read_training_files
+from fewlabel.storage import load_array, load_json, verified
+
+Change = tuple[Annotation, list[str]]
+"""What is annotated, with no label to take it back, and the times of what it replaces, as seen."""
+LATEST = "latest"
+
+_N_NAMED = 3  # images that a message names
 
 
-def still_to_ask(assignment, representatives, answered):
-    """Choose the representatives that are left to ask about, those of large clusters first.
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """The images that people are asked about, and the file that keeps their annotations.
 
-    As many as complete the budget, which is the number of clusters: an image that was asked about
-    under another clustering counts, and speaks for the cluster that it is now in.
-
-    Parameters
+    Attributes
     ----------
+    names, sha256 : list of str
+        Of each training image, from data/raw/train_files.csv.
+    class_names : list of str
     assignment : ndarray of shape (n_images,), int
         Cluster of each image.
     representatives : ndarray of shape (n_clusters,), int
-        One image of each cluster.
-    answered : ndarray of int
-        Images that were asked about.
-
-    Returns
-    -------
-    ndarray of int
-        Images.
+        One image per cluster.
+    path : Path
+        The file.
     """
-    left = max(len(representatives) - len(answered), 0)
-    silent = representatives[~np.isin(assignment[representatives], assignment[answered])]
-    sizes = np.bincount(assignment)[assignment[silent]]
-    return silent[np.argsort(-sizes, kind="stable")][:left]
+
+    names: list[str]
+    sha256: list[str]
+    class_names: list[str]
+    assignment: NDArray[np.integer]
+    representatives: NDArray[np.integer]
+    path: Path = ANNOTATIONS_FILE
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Name of an image -> its position."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _name_of_content(self) -> dict[str, str]:
+        """SHA-256 -> name of the first image with this content."""
+        return dict(zip(reversed(self.sha256), reversed(self.names), strict=True))
+
+    def _is_current(self, annotation: Annotation) -> bool:
+        """Return whether the image of this name has the content that was labeled."""
+        position = self.position.get(annotation.image)
+        return position is not None and self.sha256[position] == annotation.sha256
+
+    def locate(self, annotation: Annotation) -> Annotation:
+        """Return the annotation under the name that its image's content has now, if any has."""
+        if self._is_current(annotation):
+            return annotation
+        return annotation._replace(
+            image=self._name_of_content.get(annotation.sha256, annotation.image)
+        )
+
+    def pending(self, annotated: Iterable[str]) -> list[int]:
+        """Choose the representatives that are left to ask about, those of large clusters first.
+
+        As many as complete the budget, which is the number of clusters: an image that was annotated
+        under another clustering counts, and speaks for the cluster that it is now in.
+
+        Parameters
+        ----------
+        annotated
+            Names of images.
+
+        Returns
+        -------
+        list of int
+            Positions of images.
+        """
+        positions = np.array([self.position[image] for image in annotated], int)
+        n_left = max(len(self.representatives) - len(positions), 0)
+        has_annotation = np.isin(self.assignment, self.assignment[positions])
+        pending = self.representatives[~has_annotation[self.representatives]]
+        sizes = np.bincount(self.assignment)[self.assignment[pending]]
+        largest_first: list[int] = pending[np.argsort(-sizes, kind="stable")].tolist()
+        return largest_first[:n_left]
+
+    def read_any(self) -> Annotations:
+        """Read the annotations, whatever their images and classes are.
+
+        Raises
+        ------
+        AnnotationsError
+            As `read_lines` does.
+        """
+        return merge_lines(map(self.locate, read_lines(self.path)))
+
+    def read(self) -> Annotations:
+        """Read the annotations, contradictory ones too, if they are of these images and classes.
+
+        Raises
+        ------
+        AnnotationsError
+            As `read_lines` and `check` do.
+        """
+        annotations = self.read_any()
+        self.check([a for found in annotations.values() for a in found], self.path)
+        return annotations
+
+    def read_agreed(self) -> dict[str, Annotation]:
+        """Read the annotations where none may contradict another: image -> its annotation.
+
+        Raises
+        ------
+        AnnotationsError
+            As `read` does, and if there are contradictions; it names all of them.
+        """
+        annotations = self.read()
+        refuse_contradictions(annotations, self.path)
+        return {image: found[0] for image, found in annotations.items()}
+
+    def lost(self) -> list[Change]:
+        """Return what brings back annotations of these images that are not in the file any more.
+
+        They were given here, and are later than what the file has of their images.
+        """
+        there = self.read_any()
+        journal = map(self.locate, read_lines(self.path.with_name(JOURNAL)))
+        return [
+            (annotation, _times(there.get(image, [])))
+            for image, annotation in {a.image: a for a in journal}.items()
+            if annotation.label
+            and self._is_current(annotation)
+            and all(time_of(a) < time_of(annotation) for a in there.get(image, []))
+        ]
+
+    def save(self, changes: Iterable[Change]) -> None:
+        """Change annotations, all or none of them; they are on disk when this returns.
+
+        Raises
+        ------
+        ConflictError
+            If an image's annotations are not what was seen: somebody else has changed them.
+        AnnotationsError
+            If the file cannot be read or written.
+        """
+        journal = self.path.with_name(JOURNAL)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+                annotations, noted = self.read_any(), read_lines(journal)
+                for new, seen in changes:
+                    found = annotations.pop(new.image, [])
+                    if _times(found) != seen:
+                        raise ConflictError(new.image, found)
+                    if new.label:
+                        annotations[new.image] = [new]
+                    noted.append(new)
+                # Whole, as a line that a full disk cut off would break all that follow.
+                write_lines(journal, noted)
+                # In an order that does not depend on who labeled when, git can compare lines.
+                ordered = (sorted(found, key=age) for _, found in sorted(annotations.items()))
+                write_lines(self.path, chain.from_iterable(ordered))
+        except OSError as error:
+            raise AnnotationsError(
+                f"{self.path} cannot be written: {error.strerror or error}"
+            ) from error
+
+    def check(self, annotations: list[Annotation], source: str | Path) -> None:
+        """Refuse annotations, read from `source`, that are not of these images and classes.
+
+        Raises
+        ------
+        AnnotationsError
+            If an image is gone, has changed since it was labeled, or its label is no class.
+        """
+        labels = {*self.class_names, *NO_LABEL}
+        label_advice = f"a label must be one of {', '.join(self.class_names)}, or ? or !"
+        image_advice = (
+            "put the images back as they were, or delete these lines (data/raw/skipped_files.csv "
+            "has the files that are not used, and why)"
+        )
+        wrong = [a for a in annotations if a.label not in labels]
+        _refuse(wrong, f"{source} has labels that are no class", label_advice)
+        gone = [a for a in annotations if a.image not in self.position]
+        _refuse(gone, f"{source} labels images that are gone", image_advice)
+        changed = [a for a in annotations if not self._is_current(a)]
+        _refuse(changed, f"{source} labels images that changed since", image_advice)
 
 
-def human_labels(assignment, answered, labels, not_sure, no_class):
-    """Turn what people answered into labels, and images that get none.
+def _refuse(wrong: list[Annotation], problem: str, advice: str) -> None:
+    if wrong:
+        named = ", ".join(f"{a.image} ({a.label})" for a in wrong[:_N_NAMED])
+        more = f" and {len(wrong) - _N_NAMED} more" if len(wrong) > _N_NAMED else ""
+        raise AnnotationsError(f"{problem}: {named}{more}; {advice}")
 
-    Parameters
-    ----------
-    assignment : ndarray of shape (n_images,), int
-    answered : ndarray of shape (n_answers,), int
-        Images.
-    labels : ndarray of shape (n_answers,), int
-        Their classes; any where there is none.
-    not_sure, no_class : ndarray of shape (n_answers,), bool
-        Where there is none.
+
+def _times(annotations: list[Annotation]) -> list[str]:
+    return [annotation.labeled_at for annotation in annotations]
+
+
+def read_queries() -> Queries:
+    """Read them from what the pipeline's stages wrote.
+
+    Raises
+    ------
+    fewlabel.storage.ArtifactError
+        If these stages have not run, or their outputs were changed since.
+    """
+    assignment = load_array("data/clusters/assignment.npy")
+    rows = read_training_files(len(assignment))
+    return Queries(
+        names=[row["image"] for row in rows],
+        sha256=[row["sha256"] for row in rows],
+        class_names=load_json(verified("data/raw/class_names.json")),
+        assignment=assignment,
+        representatives=load_array("data/clusters/representatives.npy"),
+    )
+
+
+def human_labels(queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Turn what people annotated into labels, and images that get none.
 
     Returns
     -------
@@ -48,11 +252,66 @@ def human_labels(assignment, answered, labels, not_sure, no_class):
         -1 where unlabeled.
     excluded : ndarray of shape (n_images,), bool
         Images of no class, and clusters of which no one was sure.
+
+    Raises
+    ------
+    AnnotationsError
+        If people have not labeled all representatives, contradict each other, gave labels of fewer
+        than two classes, or labeled other images.
     """
-    of_images = np.full(len(assignment), -1)
-    known = ~(not_sure | no_class)
-    of_images[answered[known]] = labels[known]
-    unsure = np.setdiff1d(assignment[answered[not_sure]], assignment[answered[known]])
-    excluded = np.isin(assignment, unsure)
-    excluded[answered[no_class]] = True
-    return of_images, excluded
+    annotations = queries.read_agreed()
+    if pending := queries.pending(annotations):
+        n_lost = len(queries.lost())
+        hint = f" ({n_lost} were labeled here before: `fewlabel restore-labels`)" if n_lost else ""
+        raise AnnotationsError(
+            f"{len(pending)} of {len(queries.representatives)} images have no label yet; "
+            f"run `make label`, then `dvc repro` again{hint}"
+        )
+    given = np.array([annotation.label for annotation in annotations.values()], str)
+    has_label = ~np.isin(given, NO_LABEL)
+    if len(set(given[has_label])) < 2:
+        raise AnnotationsError(
+            f"{queries.path} has labels of fewer than two classes, and a classifier needs two; "
+            "change some with `make label`, or raise label_budget"
+        )
+    positions = np.array([queries.position[image] for image in annotations], int)
+    labels = np.full(len(queries.names), -1)
+    labels[positions[has_label]] = [queries.class_names.index(name) for name in given[has_label]]
+    cluster = queries.assignment
+    unsure = np.setdiff1d(cluster[positions[given == NOT_SURE]], cluster[positions[has_label]])
+    excluded = np.isin(cluster, unsure)
+    excluded[positions[given == NO_CLASS]] = True
+    return labels, excluded
+
+
+def settle_labels(whose: str, queries: Queries) -> tuple[int, Annotations]:
+    """Keep one annotation of each contradiction.
+
+    Parameters
+    ----------
+    whose
+        `LATEST`, or the name of the person whose annotations are kept.
+    queries
+
+    Returns
+    -------
+    n_settled : int
+    unsettled : dict of str to list of Annotation
+        Contradictions that stay: this person gave no annotation, or two are equally late.
+
+    Raises
+    ------
+    AnnotationsError
+        If the file cannot be read, or somebody else changes it meanwhile.
+    """
+    unsettled = contradictions(queries.read_any())
+    changes = []
+    for image, found in list(unsettled.items()):
+        latest = max(map(time_of, found))
+        kept = [
+            a for a in found if (time_of(a) == latest if whose == LATEST else a.labeled_by == whose)
+        ]
+        if kept and not is_contradiction(kept):
+            changes.append((kept[0], _times(unsettled.pop(image))))
+    queries.save(changes)
+    return len(changes), unsettled

@@ -9,8 +9,8 @@ import threading
 import webbrowser
 from pathlib import Path
 
-from fewlabel.annotation.answers import ANSWERS_FILE, read_questions
 from fewlabel.annotation.person import current_person
+from fewlabel.annotation.queries import read_queries
 from fewlabel.methods import chosen
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array
@@ -24,31 +24,26 @@ PORT = 8642
 
 def main(params: Params) -> None:
     """Serve the page until it is stopped."""
-    questions = read_questions()
-    distance = load_array("data/clusters/distance.npy")
-    session = LabelingSession(questions, distance, current_person())
+    queries = read_queries()
+    session = LabelingSession(queries, load_array("data/clusters/distance.npy"), current_person())
+    # Before the address is printed: errors are the page's from then on.
+    n_pending, n_lost = session.n_pending(), len(queries.lost())
     listener = _listen()
     port = listener.getsockname()[1]
     token, prefix = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    app = create_app(
-        session,
-        png_reader(chosen("datasets", params.dataset), questions.names),
-        token,
-        prefix,
-        port,
-    )
+    read_image = png_reader(chosen("datasets", params.dataset), queries.names)
+    app = create_app(session, read_image, token=token, prefix=prefix, port=port)
     server = create_server(app, listener)
     url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
-    lost = questions.lost_answers()  # before the address is told, after which errors are the page's
     print(
-        f"Label at {url}\n{session.n_left()} of {len(questions.representatives)} images are left "
-        "to label; every answer is saved at once. Stop with Ctrl-C.",
+        f"Label at {url}\n{n_pending} of {len(queries.representatives)} images are left to label; "
+        "every annotation is saved at once. Stop with Ctrl-C.",
         flush=True,
     )
     if params.label.source != "human":
         print("label.source in params.yaml is not human, so the pipeline will not use them.")
-    if lost:
-        print(f"{len(lost)} were answered here before: `fewlabel restore-labels` brings them back.")
+    if n_lost:
+        print(f"{n_lost} were labeled here before: `fewlabel restore-labels` brings them back.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         # A browser that runs in a terminal does not return, and the server has to answer it.
@@ -57,11 +52,10 @@ def main(params: Params) -> None:
             server.run()
         finally:
             server.close()
-    left = session.n_left()
-    what = (
-        f"{left} images are left to label; `make label`" if left else "All are labeled: `dvc repro`"
-    )
-    print(f"{what} resumes. Commit {ANSWERS_FILE} to keep the labels.")
+    n_pending = session.n_pending()
+    what = f"{n_pending} images are left to label; `make label`"
+    print(f"{what if n_pending else 'All are labeled: `dvc repro`'} resumes.", end=" ")
+    print(f"Commit {queries.path} to keep the labels.")
 
 
 def _open(file: Path, url: str) -> None:

@@ -14,8 +14,10 @@ from flask import (
     render_template,
     request,
 )
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
 
-from fewlabel.annotation.answers import ConflictError
+from fewlabel.annotation.annotations import ConflictError
 from fewlabel.errors import FewlabelError
 from fewlabel.web.session import LabelingSession
 
@@ -29,9 +31,16 @@ _SECURITY_HEADERS = {
 }
 
 
+class _Sent(BaseModel):
+    label: str | None
+    seen: list[str]
+    tab: str = ""
+
+
 def create_app(
     session: LabelingSession,
     read_image: Callable[[int, bool], bytes],
+    *,
     token: str,
     prefix: str,
     port: int,
@@ -56,9 +65,10 @@ def create_app(
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     # A cookie is sent to all ports of a host, but not to other paths than its own.
     cookie = f"fewlabel-{port}"
+    position_in_path = f"<int(max={len(session.queries.names) - 1}):position>"
 
     @app.before_request
-    def admit():
+    def admit() -> None:
         # A foreign page may send requests here, by its own name for this machine or from its tab.
         if request.host not in hosts:
             abort(403, "another host")
@@ -70,20 +80,17 @@ def create_app(
             abort(403, "the URL must have the token that `make label` printed")
 
     @app.errorhandler(FewlabelError)
-    def explain(error: FewlabelError):
-        return Response(str(error), status=503, mimetype="text/plain")
+    def explain(error: FewlabelError) -> Response:
+        status = 409 if isinstance(error, ConflictError) else 503
+        return Response(str(error), status, mimetype="text/plain")
 
     @app.after_request
-    def harden(response: Response):
+    def harden(response: Response) -> Response:
         response.headers.update(_SECURITY_HEADERS)
         return response
 
-    def check(position: int):
-        if position >= len(session.questions.names):
-            abort(404)
-
     @site.get("/")
-    def page():
+    def page() -> ResponseReturnValue:
         if "token" not in request.args:
             return render_template("page.html")
         response = make_response(redirect(f"/{prefix}/"))  # no token in address bar and history
@@ -91,20 +98,18 @@ def create_app(
         return response
 
     @site.get("/state")
-    def state():
+    def state() -> Response:
         return jsonify(session.state(request.args.get("tab", "")))
 
-    @site.get("/question/<int:position>")
-    def question(position: int):
-        check(position)
-        return jsonify(session.question(position))
+    @site.get(f"/query/{position_in_path}")
+    def query(position: int) -> Response:
+        return jsonify(session.query(position))
 
-    @site.get("/image/<int:position>", defaults={"small": False})
-    @site.get("/tile/<int:position>", defaults={"small": True})
-    def image(position: int, small: bool):
-        check(position)
+    @site.get(f"/image/{position_in_path}", defaults={"small": False})
+    @site.get(f"/tile/{position_in_path}", defaults={"small": True})
+    def image(position: int, small: bool) -> Response:
         # By its content, since after a change another image has this position.
-        content = session.questions.sha256[position]
+        content = session.queries.sha256[position]
         if request.if_none_match.contains(content):
             response = Response(status=304)
         else:
@@ -116,16 +121,14 @@ def create_app(
         response.headers["Cache-Control"] = "private, no-cache"
         return response
 
-    @site.post("/answer")
-    def answer():
+    @site.post(f"/annotation/{position_in_path}")
+    def annotation(position: int) -> Response:
         try:
-            sent = request.get_json()
-            session.answer(sent["position"], sent["label"], sent["seen"])
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            sent = _Sent.model_validate(request.get_json())
+            session.annotate(position, sent.label, sent.seen)
+        except (ValueError, RecursionError) as error:
             abort(400, str(error))
-        except ConflictError as conflict:
-            return jsonify(theirs=[answer.label for answer in conflict.answers]), 409
-        return jsonify(session.state(str(sent.get("tab", ""))))
+        return jsonify(session.state(sent.tab))
 
     app.register_blueprint(site)
     return app

@@ -9,7 +9,7 @@ from fewlabel.datasets.image_files import decode_image
 from fewlabel.methods import DatasetMethod
 from fewlabel.storage import load_array
 
-_MOST_PIXELS = 640
+_MAX_PIXELS = 640
 
 
 def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool], bytes]:
@@ -25,14 +25,13 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
     names
         Of the training images: for such files, their paths there.
     """
-    place = dataset.own_files
-    has_files = place is not None and place.is_dir()
+    folder = dataset.own_files if dataset.own_files and dataset.own_files.is_dir() else None
     arrays = load_array("data/raw/train_images.npy", mmap_mode="r")
 
     def read(position: int, small: bool) -> bytes:
-        if has_files and not small:
-            image = decode_image(place / names[position], _MOST_PIXELS)
-            image.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+        if folder and not small:
+            image = decode_image(folder / names[position], _MAX_PIXELS)
+            image.thumbnail((_MAX_PIXELS, _MAX_PIXELS))
         else:
             image = Image.fromarray(arrays[position])
         encoded = io.BytesIO()

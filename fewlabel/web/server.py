@@ -6,14 +6,15 @@ import socket
 
 import waitress
 from flask import Flask
+from waitress.server import BaseWSGIServer
 
 _MAX_FILES = 4096
-_OWN_FILES = 64  # images, answers and libraries that the process itself opens
+_OWN_FILES = 64  # images, annotations and libraries that the process itself opens
 _IDLE_SECONDS = 10
 _MAX_BODY_BYTES = 1 << 16
 
 
-def create_server(app: Flask, listener: socket.socket):
+def create_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
     """Make a waitress server of the application, which `run` starts and `close` stops.
 
     It accepts as many connections as this process may open files, up to `_MAX_FILES`, and closes
@@ -39,7 +40,7 @@ def create_server(app: Flask, listener: socket.socket):
     )
 
 
-def _allow_files():
+def _allow_files() -> int:
     """Raise the limit of open files, which may be a few hundred; return it, at most _MAX_FILES."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)

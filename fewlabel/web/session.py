@@ -1,22 +1,19 @@
-"""Which image to ask about next, and what becomes of an answer."""
+"""Which image to ask about next, and what becomes of an annotation."""
 
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fewlabel.annotation.answers import (
-    ANSWERS_FILE,
+from fewlabel.annotation.annotations import (
     NO_LABEL,
-    SOMEBODY,
-    Answer,
-    Answers,
-    ConflictError,
-    Questions,
+    Annotation,
+    Annotations,
+    contradictions,
     now,
-    save_answers,
 )
+from fewlabel.annotation.queries import Queries
 
 N_MEMBERS = 6
 """Nearest images of a cluster that are shown, and as many of the farthest."""
@@ -24,125 +21,108 @@ LEASE_SECONDS = 60
 
 
 class LabelingSession:
-    """What several people, each in a tab, are asked and answer.
+    """What several people, each in a tab, are asked and annotate.
 
     Parameters
     ----------
-    questions : Questions
+    queries : Queries
     distance : ndarray of shape (n_images,)
         To the centroid of the image's cluster.
     person : str
-        Who answers.
-    path : str or Path, default=ANSWERS_FILE
-        Where answers are kept.
-
-    Raises
-    ------
-    fewlabel.annotation.answers.AnswersError
-        If the answers there cannot be read, or are of other images.
+        Who annotates.
     """
 
-    def __init__(
-        self,
-        questions: Questions,
-        distance: np.ndarray,
-        person: str,
-        path: str | Path = ANSWERS_FILE,
-    ):
-        self.questions = questions
+    def __init__(self, queries: Queries, distance: NDArray[np.floating], person: str):
+        self.queries = queries
         self._person = person
         self._distance = distance
-        self._path = path
         self._lock = threading.Lock()
-        self._asked = {}  # image -> tab that was shown it, and when
-        self.n_left()
+        # Image -> tab that was shown it, and when.
+        self._leases: dict[int, tuple[str, float]] = {}
 
-    def n_left(self) -> int:
-        """Return how many images are left to label, contradictory ones included."""
-        return len(self._left(self.questions.read_answers(self._path)))
+    def n_pending(self) -> int:
+        """Return how many images are left to label, contradictory ones included.
 
-    def state(self, tab: str) -> dict:
-        """Everything that the page shows to one tab: progress, the next image, and all answers."""
-        questions, answers = self.questions, self.questions.read_answers(self._path)
-        left = self._left(answers)
-        upcoming = self._reserve(left, tab)
+        Raises
+        ------
+        fewlabel.annotation.annotations.AnnotationsError
+            If the annotations cannot be read, or are of other images.
+        """
+        return len(self._pending(self.queries.read()))
+
+    def state(self, tab: str) -> dict[str, object]:
+        """Return all that the page shows to one tab: progress, the next query, all annotations."""
+        annotations = self.queries.read()
+        pending = self._pending(annotations)
+        upcoming = self._reserve(pending, tab)
         return {
-            "classes": questions.class_names,
-            "left": len(left),
-            "budget": len(questions.representatives),
-            "question": self._pending(upcoming[0], answers) if upcoming else None,
+            "classes": self.queries.class_names,
+            "pending": len(pending),
+            "budget": len(self.queries.representatives),
+            "query": self._query(upcoming[0], annotations) if upcoming else None,
             "upcoming": upcoming[1:3],
-            "answers": [
-                {"position": questions.position[image], "label": a.label, "seen": [a.labeled_at]}
-                for image, a in answers.given.items()
+            "annotations": [
+                {"position": self.queries.position[image], **found[0]._asdict()}
+                for image, found in annotations.items()
+                if len(found) == 1
             ],
         }
 
-    def question(self, position: int) -> dict:
-        """One image, and who it stands for: the nearest and farthest of its cluster."""
-        cluster = np.flatnonzero(self.questions.assignment == self.questions.assignment[position])
-        others = cluster[cluster != position]
-        others = others[np.argsort(self._distance[others], kind="stable")].tolist()
-        return {
-            "position": position,
-            "name": self.questions.names[position],
-            "cluster_size": len(cluster),
-            "nearest": others[:N_MEMBERS],
-            "farthest": others[N_MEMBERS:][-N_MEMBERS:],
-        }
+    def query(self, position: int) -> dict[str, object]:
+        """Return an image, its annotations, and the nearest and farthest of its cluster."""
+        return self._query(position, self.queries.read())
 
-    def answer(self, position: int, label: str | None, seen: list[str]) -> None:
-        """Save an answer; it is on disk when this returns.
+    def annotate(self, position: int, label: str | None, seen: list[str]) -> None:
+        """Save an annotation; it is on disk when this returns.
 
         Parameters
         ----------
         position
             Of the image.
         label
-            Name of a class, `NOT_SURE` or `NO_CLASS`; None takes the answer back.
+            Name of a class, `NOT_SURE` or `NO_CLASS`; None takes the annotation back.
         seen
-            Times of the answers that are replaced, none where there was none.
+            Times of the annotations that are replaced, none where there was none.
 
         Raises
         ------
         ValueError
-            If there is no such image or label.
+            If there is no such label.
         ConflictError
-            If the image has other answers than those that were seen.
+            If the image has other annotations than those that were seen.
         """
-        questions = self.questions
-        if not isinstance(position, int) or not 0 <= position < len(questions.names):
-            raise ValueError(f"there is no image {position!r}")
-        if label not in (*questions.class_names, *NO_LABEL, None):
+        queries = self.queries
+        if label not in (*queries.class_names, *NO_LABEL, None):
             raise ValueError(f"{label!r} is no class")
-        image = questions.names[position]
-        before = questions.read_answers(self._path).of_image.get(image, [])
-        if [answer.labeled_at for answer in before] != seen:
-            raise ConflictError(before)
-        after = label and Answer(image, questions.sha256[position], label, now(), self._person)
-        save_answers([(before, after)], questions, self._path)
+        image, content = queries.names[position], queries.sha256[position]
+        queries.read()  # so that nothing is added to what the page cannot show
+        queries.save([(Annotation(image, content, label or "", now(), self._person), seen)])
 
-    def _left(self, answers: Answers):
-        """Positions of contradictory images, which wait for somebody to settle them, and others."""
-        contradictory = [self.questions.position[image] for image in answers.contradictions]
-        return contradictory + self.questions.left(answers.of_image)
-
-    def _pending(self, position: int, answers: Answers) -> dict:
-        """One image that is left to ask about, and what people said of it who disagree."""
-        found = answers.of_image.get(self.questions.names[position], [])
-        return self.question(position) | {
-            "seen": [answer.labeled_at for answer in found],
-            "contradiction": [
-                {"label": answer.label, "by": answer.labeled_by or SOMEBODY} for answer in found
-            ],
+    def _query(self, position: int, annotations: Annotations) -> dict[str, object]:
+        cluster = np.flatnonzero(self.queries.assignment == self.queries.assignment[position])
+        others = cluster[cluster != position]
+        others = others[np.argsort(self._distance[others], kind="stable")].tolist()
+        name = self.queries.names[position]
+        return {
+            "position": position,
+            "name": name,
+            "cluster_size": len(cluster),
+            "nearest": others[:N_MEMBERS],
+            "farthest": others[N_MEMBERS:][-N_MEMBERS:],
+            "annotations": [a._asdict() for a in annotations.get(name, [])],
         }
 
-    def _reserve(self, left, tab):
+    def _pending(self, annotations: Annotations) -> list[int]:
+        """Return images with contradictions, which wait for somebody to settle them, and others."""
+        contradictory = [self.queries.position[image] for image in contradictions(annotations)]
+        return contradictory + self.queries.pending(annotations)
+
+    def _reserve(self, pending: list[int], tab: str) -> list[int]:
         """Put what no other tab shows first, and keep that for this one."""
         with self._lock:
             recent = time.monotonic() - LEASE_SECONDS
-            elsewhere = {i for i, (by, at) in self._asked.items() if by != tab and at > recent}
-            upcoming = sorted(left, key=lambda i: i in elsewhere)
+            elsewhere = {i for i, (by, at) in self._leases.items() if by != tab and at > recent}
+            upcoming = sorted(pending, key=lambda i: i in elsewhere)
             if upcoming:
-                self._asked[upcoming[0]] = tab, time.monotonic()
+                self._leases[upcoming[0]] = tab, time.monotonic()
             return upcoming

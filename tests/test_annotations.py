@@ -1,4 +1,4 @@
-"""Answers are kept whole, merged by git, and only for the images that they were given for."""
+"""Annotations are kept whole, merged by git, and only for the images that they were given for."""
 
 import json
 import multiprocessing
@@ -14,28 +14,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewlabel.annotation.answers import (
-    ANSWERS_FILE,
+from fewlabel.annotation.annotations import (
+    ANNOTATIONS_FILE,
     JOURNAL,
     NO_CLASS,
     NOT_SURE,
-    Answer,
-    AnswersError,
+    Annotation,
+    AnnotationsError,
     ConflictError,
-    Questions,
+    contradictions,
     now,
-    save_answers,
 )
-from fewlabel.annotation.contradictions import settle_labels
 from fewlabel.annotation.exchange import import_labels
 from fewlabel.annotation.person import clean_name, current_person
+from fewlabel.annotation.queries import Queries, settle_labels
 from fewlabel.errors import FewlabelError
 from fewlabel.web.session import LabelingSession
 
 CHECKOUT = Path(__file__).parents[1]
 HEADER = "image,sha256,label,labeled_at,labeled_by\n"
 N_IMAGES = 12
-QUESTIONS = Questions(
+QUERIES = Queries(
     names=[f"é {i:02}.png" for i in range(N_IMAGES)],
     sha256=[f"{i:064}" for i in range(N_IMAGES)],
     class_names=["cat", "dog"],
@@ -45,8 +44,13 @@ QUESTIONS = Questions(
 EARLY, LATE = "2026-01-01T00:00:00.000000+00:00", "2026-01-02T00:00:00.000000+00:00"
 
 
-def answer(i, label="cat", at=None, by="Ann"):
-    return Answer(QUESTIONS.names[i], QUESTIONS.sha256[i], label, now() if at is None else at, by)
+def at(path, queries=QUERIES):
+    """Return queries whose annotations are kept in another place."""
+    return replace(queries, path=Path(path))
+
+
+def annotation(i, label="cat", at=None, by="Ann"):
+    return Annotation(QUERIES.names[i], QUERIES.sha256[i], label, now() if at is None else at, by)
 
 
 def write_lines(path, *lines):
@@ -63,60 +67,59 @@ def said(found):
     return [(a.label, a.labeled_by) for a in found]
 
 
-def test_answers_are_saved_replaced_and_taken_back(tmp_path):
+def test_annotations_are_saved_replaced_and_taken_back(tmp_path):
     path = tmp_path / "labels" / "labels.csv"
-    assert QUESTIONS.answers(path) == {}
-    first, second = answer(1), answer(0, NOT_SURE)
-    save_answers([([], first), ([], second)], QUESTIONS, path)
-    assert list(QUESTIONS.answers(path).values()) == [first, second]
-    changed = answer(1, "dog")
-    save_answers([([first], changed)], QUESTIONS, path)
-    assert list(QUESTIONS.answers(path).values()) == [second, changed]  # oldest first
+    assert at(path).read_agreed() == {}
+    first, second = annotation(1), annotation(0, NOT_SURE)
+    at(path).save([(first, []), (second, [])])
+    assert list(at(path).read_agreed().values()) == [first, second]
+    changed = annotation(1, "dog")
+    at(path).save([(changed, [first.labeled_at])])
+    assert list(at(path).read_agreed().values()) == [second, changed]  # oldest first
     assert path.read_text(encoding="utf-8") == HEADER + "".join(
         ",".join(line) + "\n" for line in (second, changed)
     )  # by name
-    save_answers([([second], None)], QUESTIONS, path)
-    assert list(QUESTIONS.answers(path).values()) == [changed]
+    at(path).save([(annotation(0, ""), [second.labeled_at])])
+    assert list(at(path).read_agreed().values()) == [changed]
 
 
 def test_nothing_is_saved_where_somebody_else_was_first(tmp_path):
     path = tmp_path / "labels.csv"
-    theirs = answer(0, "dog")
-    save_answers([([], theirs)], QUESTIONS, path)
-    for seen, mine in (([], answer(0)), ([answer(0)], answer(0)), ([answer(0)], None)):
-        with pytest.raises(ConflictError) as conflict:
-            save_answers([([], answer(1)), (seen, mine)], QUESTIONS, path)
-        assert conflict.value.answers == [theirs]
-    assert list(QUESTIONS.answers(path).values()) == [theirs]
+    theirs = annotation(0, "dog")
+    at(path).save([(theirs, [])])
+    for mine, seen in ((annotation(0), []), (annotation(0), [now()]), (annotation(0, ""), [now()])):
+        with pytest.raises(ConflictError, match=r"changed é 00\.png \(dog by Ann\) meanwhile"):
+            at(path).save([(annotation(1), []), (mine, seen)])
+    assert list(at(path).read_agreed().values()) == [theirs]
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(AnswersError, match=r"labels\.csv cannot be written: "):
-        save_answers([([], answer(0))], QUESTIONS, tmp_path / "file" / "labels.csv")
+    with pytest.raises(AnnotationsError, match=r"labels\.csv cannot be written: "):
+        at(tmp_path / "file" / "labels.csv").save([(annotation(0), [])])
 
 
-def test_an_answer_that_finds_no_space_breaks_no_journal(tmp_path):
+def test_an_annotation_that_finds_no_space_breaks_no_journal(tmp_path):
     path = tmp_path / "labels.csv"
-    save_answers([([], answer(0))], QUESTIONS, path)
+    at(path).save([(annotation(0), [])])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(
         resource.RLIMIT_FSIZE, (path.with_name(JOURNAL).stat().st_size + 20, limits[1])
     )
     with pytest.raises(FewlabelError, match=r"\.csv cannot be written: "):
-        save_answers([([], answer(1))], QUESTIONS, path)
+        at(path).save([(annotation(1), [])])
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    save_answers([([], answer(2))], QUESTIONS, path)
+    at(path).save([(annotation(2), [])])
     path.unlink()
-    restored = [new.image for _, new in QUESTIONS.lost_answers(path)]
-    assert restored == [QUESTIONS.names[0], QUESTIONS.names[2]]
+    restored = [new.image for new, _ in at(path).lost()]
+    assert restored == [QUERIES.names[0], QUERIES.names[2]]
 
 
 def save_some(path, numbers, acknowledged=os.devnull):
     with Path(acknowledged).open("a", encoding="utf-8") as log:
         for i in numbers:
-            new = Answer(f"{i}.png", f"of {i}", "cat", now(), "Ann")
-            save_answers([([], new)], QUESTIONS, path)
+            new = Annotation(f"{i}.png", f"of {i}", "cat", now(), "Ann")
+            at(path).save([(new, [])])
             log.write(f"{i}.png\n")
             log.flush()
 
@@ -139,7 +142,7 @@ def test_several_processes_lose_and_double_nothing(tmp_path):
     assert sorted(images_in(path)) == sorted(f"{i}.png" for i in range(100))
 
 
-def test_no_acknowledged_answer_is_lost_when_labelers_are_killed(tmp_path):
+def test_no_acknowledged_annotation_is_lost_when_labelers_are_killed(tmp_path):
     path = tmp_path / "labels.csv"
     logs = [tmp_path / f"acknowledged {i}" for i in range(2)]
     context = multiprocessing.get_context("forkserver")
@@ -164,9 +167,9 @@ def test_no_acknowledged_answer_is_lost_when_labelers_are_killed(tmp_path):
     acknowledged = [log.read_text(encoding="utf-8").splitlines() for log in logs]
     assert min(map(len, acknowledged)) > 0
     assert set().union(*acknowledged) <= set(saved)
-    # Beyond these, at most the answer that each killed process was saving.
+    # Beyond these, at most the annotation that each killed process was saving.
     assert len(saved) <= sum(map(len, acknowledged)) + 20
-    save_answers([([], answer(0))], QUESTIONS, path)
+    at(path).save([(annotation(0), [])])
     assert len(images_in(path)) == len(saved) + 1
 
 
@@ -187,69 +190,72 @@ def test_no_acknowledged_answer_is_lost_when_labelers_are_killed(tmp_path):
 def test_a_wrong_file_is_refused(tmp_path, text, words):
     path = tmp_path / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(AnswersError, match=words):
-        QUESTIONS.answers(path)
-    with pytest.raises(AnswersError, match=words):
-        save_answers([([], answer(0))], QUESTIONS, path)
+    with pytest.raises(AnnotationsError, match=words):
+        at(path).read_agreed()
+    with pytest.raises(AnnotationsError, match=words):
+        at(path).save([(annotation(0), [])])
     assert path.read_bytes() == (text if isinstance(text, bytes) else text.encode())
 
 
-def test_answers_from_before_people_were_named_are_read(tmp_path):
+def test_annotations_from_before_people_were_named_are_read(tmp_path):
     path = tmp_path / "labels.csv"
-    old = answer(0, at=EARLY, by="")
+    old = annotation(0, at=EARLY, by="")
     path.write_text("image,sha256,label,labeled_at\n" + ",".join(old[:-1]), encoding="utf-8")
-    assert QUESTIONS.answers(path) == {old.image: old}
-    save_answers([([], answer(1))], QUESTIONS, path)
+    assert at(path).read_agreed() == {old.image: old}
+    at(path).save([(annotation(1), [])])
     assert lines_of(path)[0] == ",".join(old)
 
 
-def test_answers_of_these_images_are_accepted():
-    given = [answer(3), answer(1, NO_CLASS)]
-    QUESTIONS.check(given)
-    assert QUESTIONS.left(a.image for a in given) == [6, 9]
+def test_annotations_of_these_images_are_accepted():
+    given = [annotation(3), annotation(1, NO_CLASS)]
+    QUERIES.check(given, "labels.csv")
+    assert QUERIES.pending(a.image for a in given) == [6, 9]
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"image": "gone.png", "sha256": "f"}, "images that are not there: gone.png (cat)"),
+        ({"image": "gone.png", "sha256": "f"}, "images that are gone: gone.png (cat)"),
         ({"sha256": "f" * 64}, "images that changed since: é 01.png (cat)"),
-        ({"label": "cow"}, "calls no class: é 01.png (cow); a label must be one of cat, dog"),
+        (
+            {"label": "cow"},
+            "has labels that are no class: é 01.png (cow); a label must be one of cat, dog",
+        ),
     ],
 )
-def test_answers_of_other_images_are_refused_by_name(tmp_path, wrong, words):
+def test_annotations_of_other_images_are_refused_by_name(tmp_path, wrong, words):
     path = tmp_path / "labels.csv"
-    write_lines(path, answer(0), answer(1)._replace(**wrong))
-    with pytest.raises(AnswersError) as raised:
-        QUESTIONS.answers(path)
+    write_lines(path, annotation(0), annotation(1)._replace(**wrong))
+    with pytest.raises(AnnotationsError) as raised:
+        at(path).read_agreed()
     assert words in str(raised.value)
 
 
-def test_an_answer_follows_the_content_of_its_image(tmp_path):
+def test_an_annotation_follows_the_content_of_its_image(tmp_path):
     path = tmp_path / "labels.csv"
-    first, second, third = answer(0), answer(1, "dog"), answer(4)
+    first, second, third = annotation(0), annotation(1, "dog"), annotation(4)
     write_lines(path, first, second, third)
-    names = ["new.png", QUESTIONS.names[0], *QUESTIONS.names[2:]]  # 0 is new, and 1 is 0
-    renamed = replace(QUESTIONS, names=names)
+    names = ["new.png", QUERIES.names[0], *QUERIES.names[2:]]  # 0 is new, and 1 is 0
+    renamed = replace(QUERIES, names=names)
     expected = {
         "new.png": first._replace(image="new.png"),
         names[1]: second._replace(image=names[1]),
         names[4]: third,
     }
-    assert renamed.answers(path) == expected
-    save_answers([([expected["new.png"]], None)], renamed, path)
+    assert at(path, renamed).read_agreed() == expected
+    at(path, renamed).save([(expected["new.png"]._replace(label=""), [first.labeled_at])])
     assert lines_of(path) == [",".join(expected[names[1]]), ",".join(third)]
 
 
 def test_of_equal_images_the_one_of_the_name_is_meant(tmp_path):
     path = tmp_path / "labels.csv"
-    same = replace(QUESTIONS, sha256=["0"] * 3 + QUESTIONS.sha256[3:])
-    named = answer(2)._replace(sha256="0")
-    write_lines(path, named, answer(1)._replace(image="gone.png", sha256="0", label="dog"))
-    answers = same.answers(path)
-    assert {image: a.label for image, a in answers.items()} == {
-        QUESTIONS.names[2]: "cat",
-        QUESTIONS.names[0]: "dog",
+    same = replace(QUERIES, sha256=["0"] * 3 + QUERIES.sha256[3:])
+    named = annotation(2)._replace(sha256="0")
+    write_lines(path, named, annotation(1)._replace(image="gone.png", sha256="0", label="dog"))
+    annotations = at(path, same).read_agreed()
+    assert {image: a.label for image, a in annotations.items()} == {
+        QUERIES.names[2]: "cat",
+        QUERIES.names[0]: "dog",
     }
 
 
@@ -274,55 +280,57 @@ def test_of_equal_images_the_one_of_the_name_is_meant(tmp_path):
 )
 def test_what_counts_of_several_lines(tmp_path, lines, counts):
     path = tmp_path / "labels.csv"
-    write_lines(path, *(answer(5, *line) for line in lines))
-    found = QUESTIONS.read_answers(path).of_image[QUESTIONS.names[5]]
+    write_lines(path, *(annotation(5, *line) for line in lines))
+    found = at(path).read()[QUERIES.names[5]]
     assert said(found) == counts
-    save_answers([([], answer(0))], QUESTIONS, path)
+    at(path).save([(annotation(0), [])])
     assert sorted(lines_of(path)[1:]) == sorted(map(",".join, found))
 
 
 @pytest.fixture
 def contradictory(tmp_path):
-    """Return a file in which people disagree on two images, and an answer for a third."""
+    """Return a file in which people disagree on two images, and an annotation for a third."""
     path = tmp_path / "labels.csv"
     write_lines(
         path,
-        answer(0, "cat", EARLY, "Ann"),
-        answer(0, "dog", LATE, "Bob"),
-        answer(1, "dog", EARLY, ""),
-        answer(1, NO_CLASS, LATE, "Cem"),
-        answer(2, "cat", EARLY, "Ann"),
+        annotation(0, "cat", EARLY, "Ann"),
+        annotation(0, "dog", LATE, "Bob"),
+        annotation(1, "dog", EARLY, ""),
+        annotation(1, NO_CLASS, LATE, "Cem"),
+        annotation(2, "cat", EARLY, "Ann"),
     )
     return path
 
 
 def test_all_contradictions_are_named_at_once(contradictory):
-    with pytest.raises(AnswersError) as raised:
-        QUESTIONS.answers(contradictory)
+    with pytest.raises(AnnotationsError) as raised:
+        at(contradictory).read_agreed()
     message = str(raised.value)
     assert "é 00.png (cat by Ann, dog by Bob), é 01.png (dog by somebody, ! by Cem);" in message
     assert "`fewlabel settle-labels latest`" in message
 
 
-def test_contradictions_are_settled_by_the_latest_answer(contradictory):
-    assert settle_labels("latest", QUESTIONS, contradictory) == (2, {})
-    given = QUESTIONS.answers(contradictory)
+def test_contradictions_are_settled_by_the_latest_annotation(contradictory):
+    assert settle_labels("latest", at(contradictory)) == (2, {})
+    given = at(contradictory).read_agreed()
     assert said(given.values()) == [("cat", "Ann"), ("dog", "Bob"), (NO_CLASS, "Cem")]
     assert len(lines_of(contradictory)) == 3
 
 
 def test_contradictions_are_settled_by_a_persons_name(contradictory):
-    n_settled, unsettled = settle_labels("Ann", QUESTIONS, contradictory)
+    n_settled, unsettled = settle_labels("Ann", at(contradictory))
     assert n_settled == 1
-    assert list(unsettled) == [QUESTIONS.names[1]]
-    answers = QUESTIONS.read_answers(contradictory)
-    assert said(answers.of_image[QUESTIONS.names[0]]) == [("cat", "Ann")]
-    assert answers.contradictions == unsettled
+    assert list(unsettled) == [QUERIES.names[1]]
+    annotations = at(contradictory).read()
+    assert said(annotations[QUERIES.names[0]]) == [("cat", "Ann")]
+    assert contradictions(annotations) == unsettled
 
 
-def test_answers_of_the_same_time_are_not_settled_by_it(contradictory):
-    write_lines(contradictory, answer(0, "cat", EARLY, "Ann"), answer(0, "dog", EARLY, "Bob"))
-    assert settle_labels("latest", QUESTIONS, contradictory)[0] == 0
+def test_annotations_of_the_same_time_are_not_settled_by_it(contradictory):
+    write_lines(
+        contradictory, annotation(0, "cat", EARLY, "Ann"), annotation(0, "dog", EARLY, "Bob")
+    )
+    assert settle_labels("latest", at(contradictory))[0] == 0
     assert len(lines_of(contradictory)) == 2
 
 
@@ -356,12 +364,11 @@ def clones(tmp_path, environment, monkeypatch):
         monkeypatch.setenv(name, value)
     origin = tmp_path / "Ann"
     (origin / "data/annotations").mkdir(parents=True)
-    for name in (".gitattributes", ANSWERS_FILE, "data/annotations/.gitignore"):
+    for name in (".gitattributes", ANNOTATIONS_FILE, "data/annotations/.gitignore"):
         shutil.copy(CHECKOUT / name, origin / name)
     git(origin, "init", "--quiet", "--initial-branch", "main")
-    save_answers(
-        [([], answer(3, at=EARLY)), ([], answer(5, at=EARLY))], QUESTIONS, origin / ANSWERS_FILE
-    )
+    given = [(annotation(i, at=EARLY), []) for i in (3, 5)]
+    at(origin / ANNOTATIONS_FILE).save(given)
     commit(origin)
     git(tmp_path, "clone", "--quiet", "Ann", "Bob")
     return [Clone(tmp_path / person, person) for person in ("Ann", "Bob")]
@@ -377,13 +384,13 @@ class Clone:
 
     def __init__(self, folder, person):
         self.folder = folder
-        self.path = folder / ANSWERS_FILE
-        self.session = LabelingSession(QUESTIONS, np.zeros(N_IMAGES), person, self.path)
+        self.path = folder / ANNOTATIONS_FILE
+        self.session = LabelingSession(at(self.path), np.zeros(N_IMAGES), person)
 
     def label(self, i, label):
-        """Answer on the page, or take back."""
-        before = QUESTIONS.read_answers(self.path).of_image.get(QUESTIONS.names[i], [])
-        self.session.answer(i, label, [a.labeled_at for a in before])
+        """Annotation on the page, or take back."""
+        before = at(self.path).read().get(QUERIES.names[i], [])
+        self.session.annotate(i, label, [a.labeled_at for a in before])
 
 
 def merged(clones):
@@ -396,9 +403,9 @@ def merged(clones):
     for clone in clones:
         git(clone.folder, "merge", "--quiet", "theirs", "--message", "Merge")
         assert git(clone.folder, "status", "--porcelain") == ""
-    found = [QUESTIONS.read_answers(clone.path).of_image for clone in clones]
+    found = [at(clone.path).read() for clone in clones]
     assert found[0] == found[1]
-    return {QUESTIONS.position[image]: said(answers) for image, answers in found[0].items()}
+    return {QUERIES.position[image]: said(annotations) for image, annotations in found[0].items()}
 
 
 BASE = {3: [("cat", "Ann")], 5: [("cat", "Ann")]}
@@ -442,7 +449,7 @@ def test_plain_git_merges_what_two_clones_labeled(clones, by_ann, by_bob, expect
     assert merged(clones) == expected
 
 
-def test_every_answer_of_long_sessions_survives_a_merge(clones):
+def test_every_annotation_of_long_sessions_survives_a_merge(clones):
     rng = random.Random(0)
     images = [i for i in range(N_IMAGES) if i not in BASE]
     given = set()
@@ -462,13 +469,13 @@ def test_a_contradiction_that_git_merged_is_settled_for_all(clones):
     for clone in clones:
         commit(clone.folder)
     git(bob.folder, "pull", "--quiet", "--no-rebase", "../Ann", "main")
-    with pytest.raises(AnswersError, match=r"é 04\.png \(dog by Ann, cat by Bob\)"):
-        QUESTIONS.answers(bob.path)
+    with pytest.raises(AnnotationsError, match=r"é 04\.png \(dog by Ann, cat by Bob\)"):
+        at(bob.path).read_agreed()
     bob.label(4, NOT_SURE)  # on the page: it replaces both
     assert len(lines_of(bob.path)) == 3
     commit(bob.folder)
     git(ann.folder, "pull", "--quiet", "--no-rebase", "../Bob", "main")
-    assert said([QUESTIONS.answers(ann.path)[QUESTIONS.names[4]]]) == [(NOT_SURE, "Bob")]
+    assert said([at(ann.path).read_agreed()[QUERIES.names[4]]]) == [(NOT_SURE, "Bob")]
 
 
 def test_git_sees_no_lock_and_no_temporary_file(clones):
@@ -476,7 +483,7 @@ def test_git_sees_no_lock_and_no_temporary_file(clones):
     (ann.folder / "data/annotations/.1.labels.csv").touch()
     ann.label(0, "cat")
     assert (ann.folder / "data/annotations/.labels.csv.lock").exists()
-    assert git(ann.folder, "status", "--porcelain") == f" M {ANSWERS_FILE}\n"
+    assert git(ann.folder, "status", "--porcelain") == f" M {ANNOTATIONS_FILE}\n"
     removed, added = 0, 1
     assert git(ann.folder, "diff", "--numstat").split()[:2] == [str(added), str(removed)]
 
@@ -488,47 +495,47 @@ def test_git_sees_no_lock_and_no_temporary_file(clones):
 def here(tmp_path, monkeypatch):
     """Return a folder in which Ann called image 0 a cat."""
     monkeypatch.chdir(tmp_path)
-    save_answers([([], answer(0))], QUESTIONS)
+    QUERIES.save([(annotation(0), [])])
     return tmp_path
 
 
 def test_imported_labels_have_a_person(here):
     (here / "mine.csv").write_text(
-        f"image,label,labeled_by,sha256\n{QUESTIONS.names[1]},dog,Bob,\n{QUESTIONS.names[2]},cat,,\n"
-        f"old.png,cat,Bob,{QUESTIONS.sha256[4]}\n",
+        f"image,label,labeled_by,sha256\n{QUERIES.names[1]},dog,Bob,\n{QUERIES.names[2]},cat,,\n"
+        f"old.png,cat,Bob,{QUERIES.sha256[4]}\n",
         encoding="utf-8",
     )
-    assert import_labels("mine.csv", QUESTIONS, "Cem") == 3
-    given = QUESTIONS.answers()
-    assert [given[QUESTIONS.names[i]].labeled_by for i in (1, 2, 4)] == ["Bob", "Cem", "Bob"]
+    assert import_labels("mine.csv", QUERIES, "Cem") == 3
+    given = QUERIES.read_agreed()
+    assert [given[QUERIES.names[i]].labeled_by for i in (1, 2, 4)] == ["Bob", "Cem", "Bob"]
 
 
 def test_all_contradictions_of_an_imported_table_are_named(here):
-    zero, one, two = QUESTIONS.names[:3]
+    zero, one, two = QUERIES.names[:3]
     (here / "mine.csv").write_text(
         f"image,label,labeled_by\n{zero},dog,Bob\n{one},dog,\n{one},cat,Bob\n{two},cat,\n",
         encoding="utf-8",
     )
-    before = Path(ANSWERS_FILE).read_bytes()
-    with pytest.raises(AnswersError) as raised:
-        import_labels("mine.csv", QUESTIONS, "Cem")
-    assert f"{zero} (dog by Bob in mine.csv, cat by Ann in {ANSWERS_FILE})" in str(raised.value)
+    before = Path(ANNOTATIONS_FILE).read_bytes()
+    with pytest.raises(AnnotationsError) as raised:
+        import_labels("mine.csv", QUERIES, "Cem")
+    assert f"{zero} (dog by Bob in mine.csv, cat by Ann in {ANNOTATIONS_FILE})" in str(raised.value)
     assert f"{one} (dog by Cem in mine.csv, cat by Bob in mine.csv)" in str(raised.value)
     assert two not in str(raised.value)
-    assert Path(ANSWERS_FILE).read_bytes() == before
+    assert Path(ANNOTATIONS_FILE).read_bytes() == before
 
 
 def test_nothing_is_imported_beside_contradictions(here):
-    write_lines(Path(ANSWERS_FILE), answer(0), answer(0, "dog", by="Bob"))
-    (here / "mine.csv").write_text(f"image,label\n{QUESTIONS.names[1]},dog\n", encoding="utf-8")
-    with pytest.raises(AnswersError, match=r"é 00\.png \(cat by Ann, dog by Bob\)"):
-        import_labels("mine.csv", QUESTIONS, "Cem")
+    write_lines(Path(ANNOTATIONS_FILE), annotation(0), annotation(0, "dog", by="Bob"))
+    (here / "mine.csv").write_text(f"image,label\n{QUERIES.names[1]},dog\n", encoding="utf-8")
+    with pytest.raises(AnnotationsError, match=r"é 00\.png \(cat by Ann, dog by Bob\)"):
+        import_labels("mine.csv", QUERIES, "Cem")
 
 
 def task(i, *annotations):
     """Return a task as Label Studio exports it, with annotations by whom, what and when."""
     return {
-        "data": {"name": QUESTIONS.names[i], "sha256": QUESTIONS.sha256[i]},
+        "data": {"name": QUERIES.names[i], "sha256": QUERIES.sha256[i]},
         "annotations": [
             {
                 "completed_by": by,
@@ -542,7 +549,7 @@ def task(i, *annotations):
 
 def export(here, tasks):
     (here / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
-    return import_labels("export.json", QUESTIONS, "Cem")
+    return import_labels("export.json", QUERIES, "Cem")
 
 
 def test_annotators_of_label_studio_are_people(here):
@@ -554,13 +561,13 @@ def test_annotators_of_label_studio_are_people(here):
         task(5),
     ]
     assert export(here, tasks) == 3
-    given = QUESTIONS.answers()
-    assert said(given[QUESTIONS.names[i]] for i in (1, 2, 4)) == [
+    given = QUERIES.read_agreed()
+    assert said(given[QUERIES.names[i]] for i in (1, 2, 4)) == [
         ("dog", "3"),
         ("cat", "bob@example.org"),
         ("?", "Cem"),
     ]
-    with pytest.raises(AnswersError) as raised:
+    with pytest.raises(AnnotationsError) as raised:
         export(here, [task(6, (3, "dog", LATE), ({"id": 4}, "cat", EARLY)), task(0, (3, "!", ""))])
     assert "é 06.png (cat by 4 in export.json, dog by 3 in export.json)" in str(raised.value)
     assert "é 00.png (! by 3 in export.json" in str(raised.value)
@@ -585,6 +592,8 @@ def test_annotators_of_label_studio_are_people(here):
 )
 def test_what_label_studio_does_not_export_is_one_sentence(here, text):
     (here / "x.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(AnswersError, match=r"x\.json must be what Label Studio exports") as raised:
-        import_labels("x.json", QUESTIONS, "Cem")
+    with pytest.raises(
+        AnnotationsError, match=r"x\.json must be what Label Studio exports"
+    ) as raised:
+        import_labels("x.json", QUERIES, "Cem")
     assert len(str(raised.value)) < 500
