@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dvclive import Live
+from dvclive.live import Live
 
+from fewlabel.arrays import Floats, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 
 @contextmanager
@@ -29,7 +34,9 @@ def learning_curve(folder: str) -> Iterator[Live]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def fit_with_learning_curve(method: ClassifierMethod, classifier, X, y, live: Live) -> None:
+def fit_with_learning_curve(
+    method: ClassifierMethod, classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live
+) -> None:
     """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
     Parameters
@@ -38,26 +45,40 @@ def fit_with_learning_curve(method: ClassifierMethod, classifier, X, y, live: Li
         What the classifier was built from.
     classifier
         Unfitted; its `fit` takes Keras's callbacks if it is a network.
-    X
-        Of shape (n_images, n_features).
-    y
-        Of shape (n_images,).
+    X : ndarray of shape (n_images, n_features)
+    y : ndarray of shape (n_images,)
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
 
     Raises
     ------
     FewlabelError
-        If the model's numbers do not stay finite; the message begins with model and setting.
+        If the model's numbers do not stay finite, or a setting needs more memory than there is;
+        the message begins with the setting.
     """
-    if "callbacks" in signature(classifier.fit).parameters:
-        from fewlabel.classifiers.networks import import_keras
+    try:
+        if "callbacks" in signature(classifier.fit).parameters:
+            _fit_network(classifier, X, y, live)
+        else:
+            _fit_at_once(method, classifier, X, y, live)
+    except FewlabelError as error:
+        # It begins with a model, which may be within the chosen one, and its setting.
+        within = "" if str(error).startswith(f"{method.name}.") else f"{method.name}."
+        raise FewlabelError(f"train.{within}{error}") from error
 
-        import_keras()
-        from dvclive.keras import DVCLiveCallback
 
-        classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
-        return
+def _fit_network(classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live) -> None:
+    from fewlabel.classifiers.networks import import_keras
+
+    import_keras()
+    from dvclive.keras import DVCLiveCallback
+
+    classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
+
+
+def _fit_at_once(
+    method: ClassifierMethod, classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live
+) -> None:
     from sklearn.metrics import log_loss
 
     with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):

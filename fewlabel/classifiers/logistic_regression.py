@@ -1,9 +1,14 @@
 """Multinomial logistic regression."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from fewlabel.classifiers.network_method import Features
 from fewlabel.methods import ClassifierMethod, PositiveFloat, PositiveInt
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 
 class Settings(ClassifierMethod):
@@ -13,16 +18,12 @@ class Settings(ClassifierMethod):
         500, description="Most iterations of the solver; it stops earlier where it has converged."
     )
 
-    @property
-    def reads(self):
-        return self.features
-
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> "LogisticRegression":
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=self.C, max_iter=self.max_iter, random_state=seed)
 
-    def problem(self, classifier):
+    def problem(self, classifier: "LogisticRegression") -> str | None:
         import numpy as np
 
         if np.isfinite(classifier.coef_).all():

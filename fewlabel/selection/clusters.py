@@ -1,18 +1,25 @@
 """Clusters by a scikit-learn clustering, and the image that represents each cluster."""
 
-import numpy as np
+from typing import TYPE_CHECKING
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fewlabel.arrays import Floats
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Clusters
 from fewlabel.parallel import log_duration
 
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans, MiniBatchKMeans
 
-def fit_clusters(clustering, X) -> Clusters:
+
+def fit_clusters(clustering: "KMeans | MiniBatchKMeans", X: Floats) -> Clusters:
     """Fit a clustering; find each image's cluster and each cluster's representative.
 
     Parameters
     ----------
-    clustering : KMeans or MiniBatchKMeans
+    clustering
         Fitted here.
     X : ndarray of shape (n_images, n_features)
 
@@ -27,9 +34,14 @@ def fit_clusters(clustering, X) -> Clusters:
     FewlabelError
         If there are fewer images than clusters, or a cluster is empty, as happens with fewer
         different images than clusters.
-    """
-    from threadpoolctl import threadpool_limits
 
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> X = np.array([[0], [1], [2], [9], [9.5]])
+    >>> fit_clusters(KMeans(2, random_state=0), X).representatives
+    array([3, 1])
+    """
     if len(X) < clustering.n_clusters:
         raise FewlabelError(
             f"label_budget is {clustering.n_clusters}, but must be at most {len(X)}: a cluster "
