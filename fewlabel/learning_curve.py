@@ -5,17 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dvclive.live import Live
 
-from fewlabel.arrays import Floats, Ints
+from fewlabel.arrays import Classifier, Floats, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
-
-if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
 
 
 @contextmanager
@@ -35,7 +31,7 @@ def learning_curve(folder: str) -> Iterator[Live]:
 
 
 def fit_with_learning_curve(
-    method: ClassifierMethod, classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live
+    method: ClassifierMethod, classifier: Classifier, X: Floats, y: Ints, live: Live
 ) -> None:
     """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
@@ -58,33 +54,22 @@ def fit_with_learning_curve(
     """
     try:
         if "callbacks" in signature(classifier.fit).parameters:
-            _fit_network(classifier, X, y, live)
-        else:
-            _fit_at_once(method, classifier, X, y, live)
+            from fewlabel.classifiers.networks import import_keras
+
+            import_keras()
+            from dvclive.keras import DVCLiveCallback
+
+            classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
+            return
+        with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
+            classifier.fit(X, y)
+        method.check(classifier)
     except FewlabelError as error:
         # It begins with a model, which may be within the chosen one, and its setting.
         within = "" if str(error).startswith(f"{method.name}.") else f"{method.name}."
         raise FewlabelError(f"train.{within}{error}") from error
-
-
-def _fit_network(classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live) -> None:
-    from fewlabel.classifiers.networks import import_keras
-
-    import_keras()
-    from dvclive.keras import DVCLiveCallback
-
-    classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
-
-
-def _fit_at_once(
-    method: ClassifierMethod, classifier: "ClassifierMixin", X: Floats, y: Ints, live: Live
-) -> None:
     from sklearn.metrics import log_loss
 
-    with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
-        classifier.fit(X, y)
-    if problem := method.problem(classifier):
-        raise FewlabelError(problem)
     probabilities = classifier.predict_proba(X)
     live.log_metric("train/loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
     live.log_metric("train/accuracy", float(classifier.score(X, y)))

@@ -5,24 +5,17 @@ facts that others ask for, and the function that does the work. params.yaml choo
 Every run reads the settings of all methods, so a module imports what takes long inside functions.
 """
 
-from __future__ import annotations
-
 import importlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scipy.sparse import csr_array
-    from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-
-    from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.arrays import Array, Classifier, Floats, Graph, Ints, Transformer
 
 MAX_INT = 10**9
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
@@ -159,7 +152,7 @@ class EmbeddingMethod(Strict):
         """
         return {}
 
-    def build(self, image_shape: tuple[int, ...], seed: int) -> TransformerMixin:
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         """Return an unfitted scikit-learn transformer, from rows of pixels to rows of features."""
         raise NotImplementedError
 
@@ -183,7 +176,7 @@ class Clusters(NamedTuple):
         One image of each cluster.
     """
 
-    model: BaseEstimator
+    model: Any
     assignment: Ints
     distance: Floats
     representatives: Ints
@@ -232,10 +225,10 @@ class Pool:
     n_classes: int
     assignment: Ints
     distance: Callable[[], Floats]
-    affinity: Callable[[], csr_array]
+    affinity: Callable[[], Graph]
     images: Callable[[], Floats]
     features: Callable[[], Floats]
-    embedding: Callable[[], TransformerMixin]
+    embedding: Callable[[], Transformer]
     has_ordered_components: bool
 
 
@@ -274,11 +267,10 @@ class ClassifierMethod(Strict):
         """Name of the setting for which pixels must be from 0 (black) to 1, if there is one."""
         return None
 
-    def problem(self, classifier: ClassifierMixin) -> str | None:
-        """Say what is wrong with a fitted classifier; it begins with model and setting."""
-        return None
+    def check(self, classifier: Any) -> None:
+        """Raise a FewlabelError, which begins with model and setting, if fitting failed."""
 
-    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> ClassifierMixin:
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         """Return an unfitted classifier with `predict_proba`.
 
         `image_shape` is of the images whose pixels are the rows, or begin them; None for rows of

@@ -1,14 +1,9 @@
 """Scaling of pixel values."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from fewlabel.arrays import Array, Floats
-
-if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
+from fewlabel.arrays import Array, Floats, Transformer
 
 
 def to_unit(pixels: Array) -> Floats:
@@ -16,7 +11,7 @@ def to_unit(pixels: Array) -> Floats:
     return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
-def normalizer(method: str) -> "TransformerMixin":
+def normalizer(method: str) -> Transformer:
     """Return an unfitted transformer of rows of pixels in 0..255.
 
     Parameters
@@ -31,8 +26,9 @@ def normalizer(method: str) -> "TransformerMixin":
     array([[0. , 0.2],
            [1. , 0.4]], dtype=float32)
     """
-    return {
+    transformers: dict[str, Transformer] = {
         "unit": FunctionTransformer(to_unit),
         "minmax": MinMaxScaler(clip=True),
         "standard": StandardScaler(),
-    }[method]
+    }
+    return transformers[method]

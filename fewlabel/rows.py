@@ -1,14 +1,10 @@
 """Rows of pixels and of features."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fewlabel.arrays import Array, Floats
-
-if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
+from fewlabel.arrays import Array, Floats, Transformer
 
 
 def scale_to_length(rows: Floats, length: float | Floats) -> Floats:
@@ -26,7 +22,7 @@ def scale_to_length(rows: Floats, length: float | Floats) -> Floats:
     return scaled
 
 
-def transform_images(transformer: "TransformerMixin", images: Array) -> Floats:
+def transform_images(transformer: Transformer, images: Array) -> Floats:
     """Apply a fitted transformer of rows of pixels.
 
     Parameters

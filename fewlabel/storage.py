@@ -13,18 +13,15 @@ import shutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from fewlabel.arrays import Array
+from fewlabel.arrays import Array, Graph
 from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 LOCK = Path("dvc.lock")
 
@@ -107,7 +104,7 @@ def load_array(path: str | Path, mmap_mode: Literal["r"] | None = None) -> Array
     return array
 
 
-def load_graph(path: str | Path) -> "csr_array":
+def load_graph(path: str | Path) -> Graph:
     """Read what `save_graph` wrote, if it is `verified`."""
     from scipy import sparse
 
@@ -174,7 +171,7 @@ def save_joblib(path: str | Path, value: Any) -> None:
     write(path, lambda temporary: joblib.dump(value, temporary))
 
 
-def save_graph(path: str | Path, graph: "csr_array") -> None:
+def save_graph(path: str | Path, graph: Graph) -> None:
     """Write a sparse array as .npz, which holds arrays and nothing that could run."""
     from scipy import sparse
 

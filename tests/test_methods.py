@@ -127,7 +127,7 @@ def test_a_classifier(name, images):
     classifier = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
     assert clone(classifier).get_params().keys() == classifier.get_params().keys()
     classifier.fit(X, classes * 2)
-    assert method.problem(classifier) is None
+    method.check(classifier)
     np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
     probabilities = classifier.predict_proba(X)
     assert probabilities.shape == (60, 3)

@@ -1,15 +1,11 @@
 """The mean of a CNN on pixels and a wide dense network on the embedding."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
+from fewlabel.arrays import Classifier
 from fewlabel.classifiers.cnn import Settings as CnnSettings
 from fewlabel.classifiers.wide_mlp import WideMlp
 from fewlabel.methods import ClassifierMethod, Reads
-
-if TYPE_CHECKING:
-    from fewlabel.classifiers.networks import EnsembleClassifier
 
 
 class Settings(ClassifierMethod):
@@ -24,7 +20,7 @@ class Settings(ClassifierMethod):
     def needs_unit_pixels(self) -> str | None:
         return "cnn.augment" if self.cnn.augment else None
 
-    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> "EnsembleClassifier":
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from fewlabel.classifiers.networks import EnsembleClassifier
 
         return EnsembleClassifier(image_shape, **self.model_dump(), random_state=seed)

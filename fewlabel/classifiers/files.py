@@ -3,17 +3,14 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Floats
+from fewlabel.arrays import Classifier, Floats
 from fewlabel.keras_format import canonical_keras
 from fewlabel.methods import Reads
 from fewlabel.storage import load_json, save_joblib, save_json, unpickle, write
-
-if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
 
 
 def classifier_input(features: Reads, images: Floats, embedded: Floats) -> Floats:
@@ -40,7 +37,7 @@ def classifier_input(features: Reads, images: Floats, embedded: Floats) -> Float
     return pixels if features == "pixels" else np.hstack([pixels, embedded])
 
 
-def save_classifier(folder: str, classifier: "ClassifierMixin | None", features: Reads) -> None:
+def save_classifier(folder: str, classifier: Classifier | None, features: Reads) -> None:
     """Write a fitted classifier.
 
     Parameters

@@ -1,14 +1,12 @@
 """What networks have in common: their settings, and how they are built of them."""
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from fewlabel.arrays import Classifier
 from fewlabel.methods import MAX_INT, ClassifierMethod, PositiveFloat, PositiveInt
-
-if TYPE_CHECKING:
-    from fewlabel.classifiers.networks import NetworkClassifier
 
 Epochs = Annotated[PositiveInt, Field(description="Passes over the labeled images.")]
 MinSteps = Annotated[
@@ -36,7 +34,7 @@ class NetworkMethod(ClassifierMethod):
     learning_rate: LearningRate = 0.001
     label_smoothing: LabelSmoothing
 
-    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> "NetworkClassifier":
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from fewlabel.classifiers.networks import NetworkClassifier
 
         settings = self.model_dump(exclude={"features"})

@@ -165,8 +165,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Examples
     --------
     >>> images = np.random.default_rng(0).random((20, 8 * 8))
-    >>> embedding = PatchEmbedding((8, 8), patch_size=3, n_centroids=16, n_components=5)
-    >>> embedding.fit_transform(images).shape
+    >>> small = {"n_centroids": 16, "n_sampled_patches": 500, "n_components": 5}
+    >>> PatchEmbedding((8, 8), patch_size=3, **small).fit_transform(images).shape
     (20, 5)
     """
 

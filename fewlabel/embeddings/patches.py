@@ -1,17 +1,13 @@
 """Responses of image patches to patch centroids, without label or network (A. Coates, 2011)."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from fewlabel.arrays import Floats, Transformer
 from fewlabel.embeddings.components import leading_components, too_large
 from fewlabel.methods import MAX_INT, EmbeddingMethod, PositiveInt, Share
-
-if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
-
-    from fewlabel.arrays import Floats
 
 PCA_IMAGES = 10_000
 """Most images that principal components are learned from."""
@@ -92,13 +88,13 @@ class Settings(EmbeddingMethod):
             "n_centroids": self.n_centroids * of_centroid,
         }
 
-    def build(self, image_shape: tuple[int, ...], seed: int) -> "TransformerMixin":
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from fewlabel.embeddings.patch_embedding import PatchEmbedding
 
         settings = self.model_dump(exclude={"n_leading_components"})
         return PatchEmbedding(image_shape, **settings, random_state=seed)
 
-    def leading(self, features: "Floats") -> "Floats":
+    def leading(self, features: Floats) -> Floats:
         return leading_components(features, self.n_leading_components)
 
 

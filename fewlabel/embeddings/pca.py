@@ -1,15 +1,13 @@
 """Principal components of the pixels."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
+from fewlabel.arrays import Transformer
 from fewlabel.embeddings.components import too_large
 from fewlabel.methods import EmbeddingMethod, PositiveInt
-
-if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
 
 
 class Settings(EmbeddingMethod):
@@ -32,7 +30,8 @@ class Settings(EmbeddingMethod):
     ) -> dict[str, int]:
         return {"n_components": 4 * self.n_components * sum(n_images)}
 
-    def build(self, image_shape: tuple[int, ...], seed: int) -> "TransformerMixin":
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from sklearn.decomposition import PCA
 
-        return PCA(self.n_components, random_state=seed)
+        pca: Transformer = PCA(self.n_components, random_state=seed)
+        return pca

@@ -1,17 +1,14 @@
 """The pixels as they are."""
 
-from typing import TYPE_CHECKING
-
+from fewlabel.arrays import Transformer
 from fewlabel.methods import EmbeddingMethod
-
-if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
 
 
 class Settings(EmbeddingMethod):
     """Nothing to set."""
 
-    def build(self, image_shape: tuple[int, ...], seed: int) -> "TransformerMixin":
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from sklearn.preprocessing import FunctionTransformer
 
-        return FunctionTransformer()
+        identity: Transformer = FunctionTransformer()
+        return identity

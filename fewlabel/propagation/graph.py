@@ -1,16 +1,11 @@
 """Labels spread over the kNN graph (D. Zhou et al., NIPS 2003)."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from fewlabel.arrays import Floats, Ints
+from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.methods import Pool, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import spread_labels
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 
 class Settings(PropagationMethod):
@@ -30,7 +25,7 @@ class Settings(PropagationMethod):
 
 
 def spread_over_graph(
-    affinity: "csr_array",
+    affinity: Graph,
     assignment: Ints,
     y: Ints,
     n_classes: int,

@@ -1,15 +1,10 @@
 """The k-nearest-neighbor graph, and labels spread over it."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.arrays import Array, Floats, Graph, Ints
 from fewlabel.parallel import for_each_block, progress
 from fewlabel.rows import scale_to_length
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 _BLOCK_ROWS = 128
 _STRIDE = 32
@@ -74,7 +69,7 @@ def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
     return neighbors, distances
 
 
-def affinity_graph(neighbors: Ints, distances: Floats) -> "csr_array":
+def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:
     """Return weights exp(-4 d^2 / d_k^2) of the kNN graph, symmetrized and normalized.
 
     The width of each image's kernel is the distance d_k to its last neighbor, so a sparse region
@@ -91,7 +86,7 @@ def affinity_graph(neighbors: Ints, distances: Floats) -> "csr_array":
 
     Examples
     --------
-    >>> affinity_graph(np.array([[1], [0]]), np.ones((2, 1), np.float32)).toarray()
+    >>> affinity_graph(np.array([[1], [0]]), np.ones((2, 1), np.float32)).toarray().round(3)
     array([[0., 1.],
            [1., 0.]], dtype=float32)
     """
@@ -113,7 +108,7 @@ def affinity_graph(neighbors: Ints, distances: Floats) -> "csr_array":
 
 
 def spread_labels(
-    graph: "csr_array",
+    graph: Graph,
     y: Ints,
     weights: Array,
     n_classes: int,
@@ -159,7 +154,7 @@ def spread_labels(
     return smooth(graph, seeds, alpha=alpha, n_iterations=n_iterations)
 
 
-def smooth(graph: "csr_array", seeds: Floats, *, alpha: float, n_iterations: int) -> Floats:
+def smooth(graph: Graph, seeds: Floats, *, alpha: float, n_iterations: int) -> Floats:
     """Mix the scores of each image with those of its neighbors, repeatedly, as `spread_labels`.
 
     Parameters
@@ -179,9 +174,7 @@ def smooth(graph: "csr_array", seeds: Floats, *, alpha: float, n_iterations: int
     return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))
 
 
-def graph_smoothed_features(
-    graph: "csr_array", X: Floats, *, alpha: float, n_iterations: int
-) -> Floats:
+def graph_smoothed_features(graph: Graph, X: Floats, *, alpha: float, n_iterations: int) -> Floats:
     """Smooth the features of images over the graph, and append half of the features themselves.
 
     Clusters of these follow the graph that labels spread over, and their representatives are
@@ -203,7 +196,7 @@ def graph_smoothed_features(
     return np.hstack([smoothed, X / 2])
 
 
-def _diffuse(graph: "csr_array", rows: Floats, alpha: float, n_iterations: int) -> Floats:
+def _diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floats:
     """Add to the row of each image those of its neighbors, and of theirs."""
     diffused = rows
     for _ in progress(range(n_iterations), "spread"):

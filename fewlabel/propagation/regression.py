@@ -1,19 +1,14 @@
 """Kernel regression from the labels, combined with the kNN graph."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from pydantic import Field
 
-from fewlabel.arrays import Floats, Ints
+from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import smooth, spread_labels
 from fewlabel.rows import transform_images
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 
 class Settings(PropagationMethod):
@@ -52,7 +47,7 @@ def _scores(pool: Pool) -> Floats:
 
 
 def combine_with_graph(
-    affinity: "csr_array",
+    affinity: Graph,
     assignment: Ints,
     scores: Floats,
     y: Ints,

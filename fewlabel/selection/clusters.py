@@ -1,6 +1,6 @@
 """Clusters by a scikit-learn clustering, and the image that represents each cluster."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -10,16 +10,13 @@ from fewlabel.errors import FewlabelError
 from fewlabel.methods import Clusters
 from fewlabel.parallel import log_duration
 
-if TYPE_CHECKING:
-    from sklearn.cluster import KMeans, MiniBatchKMeans
 
-
-def fit_clusters(clustering: "KMeans | MiniBatchKMeans", X: Floats) -> Clusters:
+def fit_clusters(clustering: Any, X: Floats) -> Clusters:
     """Fit a clustering; find each image's cluster and each cluster's representative.
 
     Parameters
     ----------
-    clustering
+    clustering : KMeans or MiniBatchKMeans
         Fitted here.
     X : ndarray of shape (n_images, n_features)
 
@@ -40,7 +37,7 @@ def fit_clusters(clustering: "KMeans | MiniBatchKMeans", X: Floats) -> Clusters:
     >>> from sklearn.cluster import KMeans
     >>> X = np.array([[0], [1], [2], [9], [9.5]])
     >>> fit_clusters(KMeans(2, random_state=0), X).representatives
-    array([3, 1])
+    array([1, 3])
     """
     if len(X) < clustering.n_clusters:
         raise FewlabelError(

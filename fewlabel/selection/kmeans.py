@@ -1,16 +1,11 @@
 """k-means, and the image nearest to each centroid."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from fewlabel.arrays import Floats
 from fewlabel.methods import Clusters, PositiveInt, SelectionMethod
-
-if TYPE_CHECKING:
-    from numpy.random import RandomState
-    from sklearn.cluster import KMeans
-
-    from fewlabel.arrays import Floats
 
 SEEDING_SAMPLES = 10_000
 
@@ -26,22 +21,20 @@ class Settings(SelectionMethod):
         50, description="Most iterations; it stops earlier where it has converged."
     )
 
-    def build(self, n_clusters: int, seed: int) -> "KMeans":
+    def build(self, n_clusters: int, seed: int) -> Any:
         """Return an unfitted scikit-learn clustering."""
         from sklearn.cluster import KMeans
 
         init = sampled_kmeans_plusplus if self.init == "k-means++" else self.init
         return KMeans(n_clusters, **dict(self) | {"init": init}, random_state=seed)
 
-    def select(self, X: "Floats", *, n_clusters: int, seed: int) -> Clusters:
+    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
         from fewlabel.selection.clusters import fit_clusters
 
         return fit_clusters(self.build(n_clusters, seed), X)
 
 
-def sampled_kmeans_plusplus(
-    X: "Floats", n_clusters: int, random_state: "int | RandomState | None"
-) -> "Floats":
+def sampled_kmeans_plusplus(X: Floats, n_clusters: int, random_state: Any) -> Floats:
     """Seed k-means by greedy k-means++ on a random sample: as good as on all, and much faster.
 
     The sample has 10,000 rows, or four for each cluster where that is more.
