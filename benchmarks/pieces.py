@@ -61,14 +61,18 @@ def clustering(kind: str, n_clusters: str) -> dict:
     affinity = load_graph("data/graph/affinity.npz")
     embedding = np.load("data/embedded/train_embedding.npy")
     X = graph_smoothed_features(
-        affinity, embedding, cluster_settings.alpha, cluster_settings.n_iterations
+        affinity,
+        embedding,
+        alpha=cluster_settings.alpha,
+        n_iterations=cluster_settings.n_iterations,
     )
     most = cluster_settings.kmeans.max_iter
     settings = {"n_init": 1, "max_iter": most, "random_state": 0}
     start = time.perf_counter()
     match kind:
         case "fewlabel":
-            centroids = cluster_settings.kmeans.select(X, k, 0).model.cluster_centers_
+            clusters = cluster_settings.kmeans.select(X, n_clusters=k, seed=0)
+            centroids = clusters.model.cluster_centers_
         case "faiss.Kmeans":
             # By default, it learns from a sample.
             kmeans = faiss.Kmeans(X.shape[1], k, niter=most, seed=0, max_points_per_centroid=len(X))

@@ -1,7 +1,9 @@
 """Errors that are meant for the user."""
 
+import logging
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fewlabel.text import one_line
@@ -12,13 +14,17 @@ class FewlabelError(Exception):
 
 
 @contextmanager
-def exit_on_error():
+def exit_on_error() -> Iterator[None]:
     """End the process with one line at an error of the user or the machine, and clean up.
 
     Exit code 1; of an interrupt or a termination 128 and the signal's number, as shells count.
+    What takes long says so on stderr meanwhile.
     """
     # As an interrupt does, so that no half-written file stays.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    logger, shown = logging.getLogger("fewlabel"), logging.StreamHandler()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(shown)
     try:
         yield
     except FewlabelError as error:
@@ -35,3 +41,6 @@ def exit_on_error():
         # Not a fault of this program, but of a file, a disk or a connection.
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{one_line(error.strerror or error)}")
+    finally:
+        logger.removeHandler(shown)
+        logger.setLevel(logging.NOTSET)

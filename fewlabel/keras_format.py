@@ -3,26 +3,17 @@
 import io
 import json
 import zipfile
+from typing import Any
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def canonical_keras(content):
+def canonical_keras(content: bytes) -> bytes:
     """Rewrite a .keras file without the traces of when and where it was saved.
 
     Keras stores the date, memory addresses as ids of shared objects, and the times of the zip
     entries. Here the date goes, ids are numbered in the order in which they occur, and times and
-    order of entries are fixed.
-
-    Parameters
-    ----------
-    content : bytes
-        A .keras file.
-
-    Returns
-    -------
-    bytes
-        A .keras file that loads as the same model.
+    order of entries are fixed. It loads as the same model.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         entries = {name: source.read(name) for name in source.namelist()}
@@ -33,16 +24,13 @@ def canonical_keras(content):
     return canonical_zip(entries)
 
 
-def canonical_zip(entries):
+def canonical_zip(entries: dict[str, bytes]) -> bytes:
     """Make a zip that is the same bytes for the same entries, uncompressed.
 
-    Parameters
-    ----------
-    entries : dict of str to bytes
-
-    Returns
-    -------
-    bytes
+    Examples
+    --------
+    >>> canonical_zip({"a": b"1", "b": b"2"}) == canonical_zip({"b": b"2", "a": b"1"})
+    True
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as target:
@@ -51,17 +39,15 @@ def canonical_zip(entries):
     return content.getvalue()
 
 
-def _canonical_json(value, numbers):
+def _canonical_json(value: Any, numbers: dict[int, int]) -> Any:
     if isinstance(value, list):
         return [_canonical_json(item, numbers) for item in value]
     if not isinstance(value, dict):
         return value
-    result = {}
-    for key in sorted(value):
-        if key == "date_saved":
-            continue
-        if key == "shared_object_id":
-            result[key] = numbers.setdefault(value[key], len(numbers))
-        else:
-            result[key] = _canonical_json(value[key], numbers)
-    return result
+    return {
+        key: numbers.setdefault(value[key], len(numbers))
+        if key == "shared_object_id"
+        else _canonical_json(value[key], numbers)
+        for key in sorted(value)
+        if key != "date_saved"
+    }

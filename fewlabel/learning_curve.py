@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 
-from dvclive import Live
+from dvclive.live import Live
 
+from fewlabel.arrays import Classifier, Floats, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
@@ -29,7 +30,9 @@ def learning_curve(folder: str) -> Iterator[Live]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def fit_with_learning_curve(method: ClassifierMethod, classifier, X, y, live: Live) -> None:
+def fit_with_learning_curve(
+    method: ClassifierMethod, classifier: Classifier, X: Floats, y: Ints, live: Live
+) -> None:
     """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
     Parameters
@@ -38,32 +41,35 @@ def fit_with_learning_curve(method: ClassifierMethod, classifier, X, y, live: Li
         What the classifier was built from.
     classifier
         Unfitted; its `fit` takes Keras's callbacks if it is a network.
-    X
-        Of shape (n_images, n_features).
-    y
-        Of shape (n_images,).
+    X : ndarray of shape (n_images, n_features)
+    y : ndarray of shape (n_images,)
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
 
     Raises
     ------
     FewlabelError
-        If the model's numbers do not stay finite; the message begins with model and setting.
+        If the model's numbers do not stay finite, or a setting needs more memory than there is;
+        the message begins with the setting.
     """
-    if "callbacks" in signature(classifier.fit).parameters:
-        from fewlabel.classifiers.networks import import_keras
+    try:
+        if "callbacks" in signature(classifier.fit).parameters:
+            from fewlabel.classifiers.networks import import_keras
 
-        import_keras()
-        from dvclive.keras import DVCLiveCallback
+            import_keras()
+            from dvclive.keras import DVCLiveCallback
 
-        classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
-        return
+            classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
+            return
+        with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
+            classifier.fit(X, y)
+        method.check(classifier)
+    except FewlabelError as error:
+        # It begins with a model, which may be within the chosen one, and its setting.
+        within = "" if str(error).startswith(f"{method.name}.") else f"{method.name}."
+        raise FewlabelError(f"train.{within}{error}") from error
     from sklearn.metrics import log_loss
 
-    with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
-        classifier.fit(X, y)
-    if problem := method.problem(classifier):
-        raise FewlabelError(problem)
     probabilities = classifier.predict_proba(X)
     live.log_metric("train/loss", float(log_loss(y, probabilities, labels=classifier.classes_)))
     live.log_metric("train/accuracy", float(classifier.score(X, y)))

@@ -11,7 +11,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 def available_memory() -> int:
     """Return how many bytes this process may still take: of the machine, or of its container."""
-    available = psutil.virtual_memory().available
+    available: int = psutil.virtual_memory().available
     # The file says "max" where there is no limit, and is missing outside of a container.
     text = _CGROUP_LIMIT.read_text(encoding="ascii").strip() if _CGROUP_LIMIT.exists() else "max"
     return available if text == "max" else min(available, int(text))

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    import numpy as np
+from fewlabel.arrays import Array, Classifier, Floats, Graph, Ints, Transformer
 
 MAX_INT = 10**9
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
@@ -45,8 +44,8 @@ class Facts(NamedTuple):
 
     Attributes
     ----------
-    n_train_images, n_test_images : int
-    image_shape : tuple of ints
+    n_train_images, n_test_images
+    image_shape
         Height, width and optionally channels, in pixels.
     """
 
@@ -60,17 +59,17 @@ class Images(NamedTuple):
 
     Attributes
     ----------
-    arrays : dict of str to ndarray
+    arrays
         `train_images` and `test_images`, uint8 in 0..255 of shape (n_images, height, width), or
         with 3 channels after that; `train_labels` and `test_labels`, int64 of shape (n_images,),
         positions in the class names, -1 where nobody knows it.
-    names, sha256 : list of str
+    names, sha256
         Of each training image: path or position; hexadecimal hash of its content.
-    problems : list of (str, str)
+    problems
         File that was skipped, its name on one line and in Unicode, and why.
     """
 
-    arrays: "dict[str, np.ndarray]"
+    arrays: dict[str, Array]
     names: list[Any]
     sha256: list[str]
     problems: list[tuple[str, str]]
@@ -81,9 +80,9 @@ class DatasetMethod(Strict):
 
     Attributes
     ----------
-    facts : Facts or None
+    facts
         None where they are known only when it is read.
-    knows_labels : bool
+    knows_labels
         Whether it has the labels of its training images, so that an oracle can be asked.
     """
 
@@ -119,20 +118,15 @@ class EmbeddingMethod(Strict):
 
     Attributes
     ----------
-    ordered_components : bool
+    ordered_components
         Whether the features are components in the order of their variance, of which the first tell
         most.
-    needs_unit_pixels : bool
+    needs_unit_pixels
         Whether pixels must be from 0 (black) to 1.
     """
 
     ordered_components: ClassVar[bool] = False
     needs_unit_pixels: ClassVar[bool] = False
-
-    @property
-    def n_leading(self) -> int | None:
-        """Number of leading components for clusters and the graph; None is all."""
-        return None
 
     def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
         """Say which settings cannot be had of the images.
@@ -154,18 +148,17 @@ class EmbeddingMethod(Strict):
     ) -> dict[str, int]:
         """Return what is needed in bytes, at least, by the setting that decides it.
 
-        Parameters
-        ----------
-        image_shape
-        n_images
-            Of training and test images.
-        n_threads
+        `n_images` is of training and test images.
         """
         return {}
 
-    def build(self, image_shape: tuple[int, ...], seed: int) -> Any:
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         """Return an unfitted scikit-learn transformer, from rows of pixels to rows of features."""
         raise NotImplementedError
+
+    def leading(self, features: Floats) -> Floats:
+        """Return the part of features that clusters and the graph are made of."""
+        return features
 
 
 class Clusters(NamedTuple):
@@ -173,32 +166,27 @@ class Clusters(NamedTuple):
 
     Attributes
     ----------
-    model : object
+    model
         What was fitted, for joblib.
-    assignment : ndarray of shape (n_images,), int32
+    assignment : shape (n_images,), int32
         Cluster of each image.
-    distance : ndarray of shape (n_images,), float32
+    distance : shape (n_images,), float32
         Of each image to the center of its cluster.
-    representatives : ndarray of shape (n_clusters,), int64
+    representatives : shape (n_clusters,), int64
         One image of each cluster.
     """
 
     model: Any
-    assignment: "np.ndarray"
-    distance: "np.ndarray"
-    representatives: "np.ndarray"
+    assignment: Ints
+    distance: Floats
+    representatives: Ints
 
 
 class SelectionMethod(Strict):
     """A choice of the images to label: clusters and their representatives."""
 
-    def select(self, X: "np.ndarray", n_clusters: int, seed: int) -> Clusters:
-        """Cluster images and choose a representative of each cluster.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_images, n_features), float32
-        n_clusters, seed
+    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
+        """Cluster images, rows of X, and choose a representative of each cluster.
 
         Raises
         ------
@@ -214,47 +202,47 @@ class Pool:
 
     Attributes
     ----------
-    y : ndarray of shape (n_images,), int
+    y : shape (n_images,)
         Labels, -1 where unlabeled.
-    n_classes : int
-    assignment : ndarray of shape (n_images,), int
+    n_classes
+    assignment : shape (n_images,)
         Cluster of each image.
-    distance : callable
+    distance
         Returns the distance to the center of each image's cluster, of shape (n_images,).
-    affinity : callable
+    affinity
         Returns the kNN graph of `fewlabel.propagation.knn_graph.affinity_graph`.
-    images : callable
+    images
         Returns the normalized images, of shape (n_images, height, width, ...).
-    features : callable
+    features
         Returns their features, of shape (n_images, n_features).
-    embedding : callable
+    embedding
         Returns the fitted transformer from rows of normalized pixels to features.
-    has_ordered_components : bool
+    has_ordered_components
         As `EmbeddingMethod.ordered_components`.
     """
 
-    y: "np.ndarray"
+    y: Ints
     n_classes: int
-    assignment: "np.ndarray"
-    distance: "Callable[[], np.ndarray]"
-    affinity: Callable[[], Any]
-    images: "Callable[[], np.ndarray]"
-    features: "Callable[[], np.ndarray]"
-    embedding: Callable[[], Any]
+    assignment: Ints
+    distance: Callable[[], Floats]
+    affinity: Callable[[], Graph]
+    images: Callable[[], Floats]
+    features: Callable[[], Floats]
+    embedding: Callable[[], Transformer]
     has_ordered_components: bool
 
 
 class PropagationMethod(Strict):
     """A way from the labels of a few images to pseudo-labels of all."""
 
-    def propagate(self, pool: Pool) -> "tuple[np.ndarray, np.ndarray]":
+    def propagate(self, pool: Pool) -> tuple[Ints, Floats]:
         """Give every image a class.
 
         Returns
         -------
-        pseudo_labels : ndarray of shape (n_images,), int64
+        pseudo_labels : shape (n_images,), int64
             The image's own label where it has one; -1 where no label reaches.
-        confidence : ndarray of shape (n_images,), float32
+        confidence : shape (n_images,)
             Larger is surer; infinite where `y` has a label.
         """
         raise NotImplementedError
@@ -264,27 +252,29 @@ class ClassifierMethod(Strict):
     """A classifier to train."""
 
     @property
+    def name(self) -> str:
+        """Name of its module, by which params.yaml chooses it."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
     def reads(self) -> Reads:
-        """What its rows are: pixels, features, or pixels and then features."""
-        return "pixels"
+        """What its rows are: pixels, features, or pixels and then features; a setting, if any."""
+        reads: Reads = getattr(self, "features", "pixels")
+        return reads
 
     @property
     def needs_unit_pixels(self) -> str | None:
         """Name of the setting for which pixels must be from 0 (black) to 1, if there is one."""
         return None
 
-    def problem(self, classifier: Any) -> str | None:
-        """Say what is wrong with a fitted classifier; it begins with model and setting."""
-        return None
+    def check(self, classifier: Any) -> None:
+        """Raise a FewlabelError, which begins with model and setting, if fitting failed."""
 
-    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Any:
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         """Return an unfitted classifier with `predict_proba`.
 
-        Parameters
-        ----------
-        image_shape
-            Of the images whose pixels are the rows, or begin them; None for rows of features.
-        seed
+        `image_shape` is of the images whose pixels are the rows, or begin them; None for rows of
+        features.
         """
         raise NotImplementedError
 
@@ -307,10 +297,17 @@ def names(kind: str) -> list[str]:
 
 
 def settings_of(kind: str, name: str) -> type[Any]:
-    """Return the class `Settings` of a method."""
-    return importlib.import_module(f"fewlabel.{kind}.{name}").Settings
+    """Return the class `Settings` of a method.
+
+    Examples
+    --------
+    >>> settings_of("selection", "minibatch")()
+    Settings(batch_size=4096, max_iter=20)
+    """
+    settings: type[Any] = importlib.import_module(f"fewlabel.{kind}.{name}").Settings
+    return settings
 
 
-def chosen(kind: str, section: Any) -> Any:
+def chosen(kind: str, section: Strict) -> Any:
     """Return the settings of the method that a section of params.yaml chooses."""
     return getattr(section, getattr(section, CHOICES[kind]))

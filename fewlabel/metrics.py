@@ -1,24 +1,34 @@
 """What a classifier and a propagation were worth, measured after the fact with all labels."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
+from fewlabel.arrays import Floats, Ints
 from fewlabel.propagation.percentile import most_confident
 
 
-def classification_metrics(labels, probabilities):
+def classification_metrics(labels: Ints, probabilities: Floats) -> dict[str, float]:
     """Return accuracy, F1 and calibration of predicted class probabilities.
 
     Parameters
     ----------
-    labels : ndarray of shape (n_images,), int
-    probabilities : ndarray of shape (n_images, n_classes), float
+    labels : shape (n_images,)
+    probabilities : shape (n_images, n_classes)
 
     Returns
     -------
     dict of str to float
         All between 0 and 1. F1 is averaged over the classes that images have: that of another
         class is not 0 but unknown.
+
+    Examples
+    --------
+    >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> classification_metrics(np.array([0, 0, 1]), probabilities)["macro_f1"]
+    0.6666666666666666
     """
     predicted = probabilities.argmax(axis=1)
     classes = np.unique(labels)
@@ -34,17 +44,16 @@ def classification_metrics(labels, probabilities):
     }
 
 
-def expected_calibration_error(labels, probabilities, n_bins=15):
-    """Mean distance of confidence from accuracy over bins of equal width of confidence.
+def expected_calibration_error(labels: Ints, probabilities: Floats, *, n_bins: int = 15) -> float:
+    """Return the mean distance of confidence from accuracy over bins of equal width of confidence.
 
-    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3, with their
+    number of bins; arrays are as of `classification_metrics`.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n_images,), int
-    probabilities : ndarray of shape (n_images, n_classes), float
-    n_bins : int, default=15
-        The paper's.
+    Examples
+    --------
+    >>> expected_calibration_error(np.array([0, 1]), np.array([[0.75, 0.25], [0.75, 0.25]]))
+    0.25
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -54,16 +63,16 @@ def expected_calibration_error(labels, probabilities, n_bins=15):
     return float(np.abs(gap).sum() / len(labels))
 
 
-def per_class_table(labels, predicted, class_names):
+def per_class_table(labels: Ints, predicted: Ints, class_names: Sequence[str]) -> dict[str, Any]:
     """Return precision, recall, F1 and number of images of each class, as columns.
 
     The scores of a class without images are NaN; without any image, the columns are empty.
     """
     if not len(labels):
         return {name: [] for name in ("class", "precision", "recall", "f1", "images")}
-    classes = range(len(class_names))
-    scores = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    *scores, images = scores
+    *scores, images = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(class_names)), zero_division=0
+    )
     precision, recall, f1 = np.where(images, scores, np.nan)
     return {
         "class": list(class_names),
@@ -74,18 +83,23 @@ def per_class_table(labels, predicted, class_names):
     }
 
 
-def propagation_metrics(labels, propagated):
-    """Return coverage and accuracy of pseudo-labels.
+def propagation_metrics(labels: Ints, propagated: Ints) -> dict[str, float]:
+    """Return coverage and accuracy of pseudo-labels, and the number of their classes.
 
     Parameters
     ----------
-    labels, propagated : ndarray of shape (n_images,), int
+    labels, propagated : shape (n_images,)
         True classes, -1 where unknown; pseudo-labels, -1 where there is none.
 
     Returns
     -------
     dict of str to number
         Without label_accuracy where no true class of a pseudo-label is known.
+
+    Examples
+    --------
+    >>> propagation_metrics(np.array([0, 1, 1, 1]), np.array([0, 1, 0, -1]))
+    {'coverage': 0.75, 'label_accuracy': 0.6666666666666666, 'classes_represented': 2}
     """
     given = propagated >= 0
     right = (propagated == labels)[given & (labels >= 0)]
@@ -96,14 +110,17 @@ def propagation_metrics(labels, propagated):
     }
 
 
-def propagation_curve(labels, pseudo_labels, confidence, assignment, percentiles):
-    """Coverage and label accuracy at each percentile, as columns.
+def propagation_curve(
+    labels: Ints,
+    pseudo_labels: Ints,
+    confidence: Floats,
+    assignment: Ints,
+    *,
+    percentiles: Sequence[float],
+) -> dict[str, Sequence[float]]:
+    """Return coverage and label accuracy at each percentile, as columns.
 
-    Parameters
-    ----------
-    labels, pseudo_labels, confidence, assignment : ndarray of shape (n_images,)
-        True classes (-1 where unknown), pseudo-labels (-1 where none), confidence, clusters.
-    percentiles : sequence of float
+    `labels` are the true classes (-1 where unknown), and all arrays of shape (n_images,).
     """
     points = [
         propagation_metrics(

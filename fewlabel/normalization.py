@@ -3,23 +3,32 @@
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-
-def to_unit(pixels):
-    """Map 0..255 to [0, 1], float32, whatever values occur."""
-    return np.asarray(pixels, np.float32) / 255
+from fewlabel.arrays import Array, Floats, Transformer
 
 
-def normalizer(method):
-    """Unfitted transformer of rows of pixels in 0..255.
+def to_unit(pixels: Array) -> Floats:
+    """Map 0..255 to [0, 1], whatever values occur."""
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
+
+
+def normalizer(method: str) -> Transformer:
+    """Return an unfitted transformer of rows of pixels in 0..255.
 
     Parameters
     ----------
     method : {"unit", "minmax", "standard"}
         Divide by 255; map the range of each pixel's training values to [0, 1], others cut to it;
         or give each pixel zero mean and unit variance (a pixel that never changes becomes 0).
+
+    Examples
+    --------
+    >>> normalizer("unit").fit_transform(np.array([[0, 51], [255, 102]], np.uint8))
+    array([[0. , 0.2],
+           [1. , 0.4]], dtype=float32)
     """
-    return {
+    transformers: dict[str, Transformer] = {
         "unit": FunctionTransformer(to_unit),
         "minmax": MinMaxScaler(clip=True),
         "standard": StandardScaler(),
-    }[method]
+    }
+    return transformers[method]

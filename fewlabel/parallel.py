@@ -1,18 +1,25 @@
-"""Blocks of rows worked on by threads, and progress that people and logs can read."""
+"""Blocks of rows worked on by threads, and progress that people and logs can read.
 
+Progress is shown where the logger "fewlabel" logs INFO, as `fewlabel.errors.exit_on_error` has it.
+"""
+
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+_logger = logging.getLogger(__name__)
+
 
 def for_each_block(
-    work: Callable[[slice], None], n_rows: int, block_rows: int, description: str
+    work: Callable[[slice], None], n_rows: int, *, block_rows: int, description: str
 ) -> None:
     """Call ``work`` once for each block of consecutive rows, one thread per CPU.
 
@@ -27,6 +34,16 @@ def for_each_block(
         Number of rows in all, and in each block but the last.
     description
         Names the work in the progress display.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squares = np.arange(5)
+    >>> def square(rows):
+    ...     squares[rows] **= 2
+    >>> for_each_block(square, 5, block_rows=2, description="squares")
+    >>> squares
+    array([ 0,  1,  4,  9, 16])
     """
     blocks = [slice(i, min(i + block_rows, n_rows)) for i in range(0, n_rows, block_rows)]
     with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as pool:
@@ -37,18 +54,21 @@ def for_each_block(
 class _LogLines:
     """A file for tqdm that gives a log one line an update, and no control characters."""
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         if line := text.strip():
-            print(line, file=sys.stderr)
+            _logger.info(line)
 
-    def flush(self):
-        sys.stderr.flush()
+    def flush(self) -> None:
+        pass
 
 
-def progress(iterable=None, description="", total=None):
+def progress(
+    iterable: Iterable[Any] | None, description: str, *, total: int | None = None
+) -> "tqdm[Any]":
     """Wrap an iterable in a progress bar: live on a terminal, a line every 10 seconds in a log."""
+    silent = not _logger.isEnabledFor(logging.INFO)
     if sys.stderr.isatty():
-        return tqdm(iterable, desc=description, total=total, delay=1)
+        return tqdm(iterable, desc=description, total=total, delay=1, disable=silent)
     return tqdm(
         iterable,
         desc=description,
@@ -57,13 +77,14 @@ def progress(iterable=None, description="", total=None):
         bar_format="{desc}: {percentage:.0f} % in {elapsed}",
         delay=2,
         mininterval=10,
+        disable=silent,
     )
 
 
 @contextmanager
-def log_duration(description):
-    """Print what takes seconds and shows no progress of its own, then how long it took."""
-    print(f"{description} ...", file=sys.stderr, flush=True)
+def log_duration(description: str) -> Iterator[None]:
+    """Log what takes seconds and shows no progress of its own, then how long it took."""
+    _logger.info("%s ...", description)
     start = time.perf_counter()
     yield
-    print(f"{description}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+    _logger.info("%s: %.1f s", description, time.perf_counter() - start)

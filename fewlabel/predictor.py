@@ -12,8 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
+from fewlabel.arrays import Array, Floats
 from fewlabel.classifiers.files import classifier_input, load_classifier
 from fewlabel.errors import FewlabelError
 from fewlabel.regular_files import FileRefusedError, read_regular_file
@@ -65,7 +64,7 @@ class PortableClassifier:
 
     Parameters
     ----------
-    path : str
+    path
         Where `save_portable` wrote.
 
     Attributes
@@ -86,8 +85,8 @@ class PortableClassifier:
             with zipfile.ZipFile(io.BytesIO(content)) as archive, TemporaryDirectory() as folder:
                 archive.extractall(folder)
                 about = json.loads(archive.read("about.json"))
-                self.class_names = about["class_names"]
-                self.image_shape = tuple(about["image_shape"])
+                self.class_names: list[str] = about["class_names"]
+                self.image_shape: tuple[int, ...] = tuple(about["image_shape"])
                 self._features, self._predict = load_classifier(folder, len(self.class_names))
                 self._normalization, self._embedding = (
                     unpickle(archive.read(f"{part}.joblib")) for part in PARTS
@@ -97,21 +96,23 @@ class PortableClassifier:
                 f"{path} is no whole classifier ({one_line(error)}); run `dvc repro package`"
             ) from error
 
-    def predict_proba(self, images: np.ndarray) -> np.ndarray:
-        """Class probabilities of images.
+    def predict_proba(self, images: Array) -> Floats:
+        """Return class probabilities of images.
 
         Parameters
         ----------
-        images : ndarray of shape (n_images, *image_shape), uint8
+        images : shape (n_images, *image_shape), uint8
 
         Returns
         -------
-        ndarray of shape (n_images, n_classes)
+        shape (n_images, n_classes)
             Columns as in `class_names`; a class that no label was of has probability 0.
         """
         pixels = transform_images(self._normalization, images)
-        embedded = None if self._features == "pixels" else transform_images(self._embedding, pixels)
-        return self._predict(classifier_input(self._features, pixels, embedded))
+        # What reads pixels alone is not to wait for features.
+        reads_pixels = self._features == "pixels"
+        features = pixels if reads_pixels else transform_images(self._embedding, pixels)
+        return self._predict(classifier_input(self._features, pixels, features))
 
 
 def _vouched_content(path: str) -> bytes:

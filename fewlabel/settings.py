@@ -3,24 +3,17 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from fewlabel.errors import FewlabelError, exit_on_error
-from fewlabel.methods import (
-    CHOICES,
-    PositiveInt,
-    Share,
-    Strict,
-    chosen,
-    names,
-    settings_of,
-)
+from fewlabel.methods import CHOICES, PositiveInt, Share, Strict, chosen, names, settings_of
 from fewlabel.text import one_line, shown
 
 PARAMS_FILE = "params.yaml"
@@ -30,18 +23,30 @@ _MAX_KEY_CHARACTERS = 80
 _MAX_REASON_CHARACTERS = 300
 
 
-def _choice(kind: str, default: str, description: str, **others: Any) -> Any:
-    """Return the model of a section that chooses a method, with the settings of each method."""
-    methods = {name: settings_of(kind, name) for name in names(kind)}
-    lines = [description]
-    sections = {}
-    for name, settings in methods.items():
-        lines.append(f"- {name}: {sys.modules[settings.__module__].__doc__.splitlines()[0]}")
-        sections[name] = (settings, settings())
-    by_name = (Literal[*methods], Field(default, description="\n".join(lines)))
-    return create_model(
-        f"{kind.title()}Section", __base__=Strict, **{CHOICES[kind]: by_name}, **sections, **others
-    )
+S = TypeVar("S", bound=Strict)
+
+
+def _with_methods(kind: str) -> Callable[[type[S]], type[S]]:
+    """Give a section, which has a default choice, the settings of each method of a kind."""
+
+    def extend(section: type[S]) -> type[S]:
+        methods = {name: settings_of(kind, name) for name in names(kind)}
+        summaries = [
+            f"- {name}: {sys.modules[method.__module__].__doc__}".splitlines()[0]
+            for name, method in methods.items()
+        ]
+        description = "\n".join(["Only the chosen method's settings below count.", *summaries])
+        default = section.model_fields[CHOICES[kind]].default
+        fields: dict[str, Any] = {name: (method, method()) for name, method in methods.items()}
+        fields[CHOICES[kind]] = (Literal[*methods], Field(default, description=description))
+        return create_model(section.__name__, __base__=section, **fields)
+
+    return extend
+
+
+@_with_methods("datasets")
+class DatasetSection(Strict):
+    name: str = "fashion_mnist"
 
 
 class NormalizeSettings(Strict):
@@ -50,6 +55,26 @@ class NormalizeSettings(Strict):
         description="unit (divide by 255), minmax or standard (each pixel; fitted on the training "
         "images only). standard suits neither patches nor augment, which need pixels from 0 "
         "(black) to 1.",
+    )
+
+
+@_with_methods("embeddings")
+class EmbedSection(Strict):
+    method: str = "patches"
+
+
+@_with_methods("selection")
+class ClusterSection(Strict):
+    method: str = "kmeans"
+    alpha: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="Clusters are made of graph-smoothed features: share of an image's features "
+        "that comes from its neighbors, from 0 (none) to below 1.",
+    )
+    n_iterations: PositiveInt = Field(
+        20, description="Times that features spread from neighbor to neighbor."
     )
 
 
@@ -70,45 +95,21 @@ class GraphSettings(Strict):
     )
 
 
-DatasetSection = _choice(
-    "datasets",
-    "fashion_mnist",
-    "Only the chosen data set's settings below count.",
-)
-EmbedSection = _choice("embeddings", "patches", "Only the chosen method's settings below count.")
-ClusterSection = _choice(
-    "selection",
-    "kmeans",
-    "Only the chosen method's settings below count.",
-    alpha=(
-        Annotated[float, Field(ge=0, lt=1)],
-        Field(
-            0.9,
-            description="Clusters are made of graph-smoothed features: share of an image's "
-            "features that comes from its neighbors, from 0 (none) to below 1.",
-        ),
-    ),
-    n_iterations=(
-        PositiveInt,
-        Field(20, description="Times that features spread from neighbor to neighbor."),
-    ),
-)
-PropagateSection = _choice(
-    "propagation",
-    "regression",
-    "Only the chosen method's settings below count.",
-    percentile=(
-        Annotated[float, Field(gt=0, le=100)],
-        Field(
-            95.0,
-            description="Keep the pseudo-labels of the most confident images of each cluster: 0 < "
-            "percentile <= 100.",
-        ),
-    ),
-)
-TrainSection = _choice(
-    "classifiers", "cnn_mlp_ensemble", "Only the chosen model's settings below count."
-)
+@_with_methods("propagation")
+class PropagateSection(Strict):
+    method: str = "regression"
+    percentile: float = Field(
+        95.0,
+        gt=0,
+        le=100,
+        description="Keep the pseudo-labels of the most confident images of each cluster: 0 < "
+        "percentile <= 100.",
+    )
+
+
+@_with_methods("classifiers")
+class TrainSection(Strict):
+    model: str = "cnn_mlp_ensemble"
 
 
 class Params(Strict):
@@ -135,47 +136,47 @@ class Params(Strict):
     train: TrainSection = TrainSection()
 
     @model_validator(mode="after")
-    def _has_pixels_in_the_unit_interval(self) -> Self:
-        if self.normalize.method != "standard":
-            return self
-        asks = {}
-        if chosen("embeddings", self.embed).needs_unit_pixels:
-            asks["embed.method"] = self.embed.method
-        if key := chosen("classifiers", self.train).needs_unit_pixels:
-            asks[f"train.{self.train.model}.{key}"] = True
-        for key, value in asks.items():
-            raise ValueError(
-                f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {key} is "
-                f"{value!r}, which needs pixels from 0 (black) to 1"
-            )
+    def _fits_together(self) -> Self:
+        for problem in (*self._problems_of_pixels(), *self._problems_of_the_dataset()):
+            raise ValueError(problem)
         return self
 
-    @model_validator(mode="after")
-    def _fits_the_dataset(self) -> Self:
+    def _problems_of_pixels(self) -> Iterator[str]:
+        if self.normalize.method != "standard":
+            return
+        key = chosen("classifiers", self.train).needs_unit_pixels
+        where = (
+            f"embed.method is {self.embed.method!r}"
+            if chosen("embeddings", self.embed).needs_unit_pixels
+            else key and f"train.{self.train.model}.{key} is True"
+        )
+        if where:
+            yield (
+                f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {where}, "
+                "which needs pixels from 0 (black) to 1"
+            )
+
+    def _problems_of_the_dataset(self) -> Iterator[str]:
         dataset, name = chosen("datasets", self.dataset), self.dataset.name
-        problems = dataset.problems()
+        yield from dataset.problems()
         if self.label.source == "oracle" and not dataset.knows_labels:
-            problems.append(
+            yield (
                 f"label.source is 'oracle', but must be 'human' where dataset.name is {name}: "
                 "nothing else knows the labels"
             )
         n_images, shape = None, None
         if dataset.facts:  # else they are known when it is read
             n_images, shape = dataset.facts.n_train_images, dataset.facts.image_shape
-            limits = [
+            for key, value, limit in (
                 ("label_budget", self.label_budget, n_images),
                 ("graph.n_neighbors", self.graph.n_neighbors, n_images - 1),
-            ]
-            problems += [
-                f"{key} is {value}, but must be at most {limit} with {name}, which has {n_images} "
-                f"training images of {' x '.join(map(str, shape))} pixels"
-                for key, value, limit in limits
-                if value > limit
-            ]
-        problems += chosen("embeddings", self.embed).problems(n_images, shape)
-        for problem in problems:
-            raise ValueError(problem)
-        return self
+            ):
+                if value > limit:
+                    yield (
+                        f"{key} is {value}, but must be at most {limit} with {name}, which has "
+                        f"{n_images} training images of {' x '.join(map(str, shape))} pixels"
+                    )
+        yield from chosen("embeddings", self.embed).problems(n_images, shape)
 
 
 class ParamsError(FewlabelError):
@@ -248,7 +249,7 @@ def run_stage(main: Callable[..., None]) -> None:
         main(read_params(), *sys.argv[1:])
 
 
-def _sentence(problem: dict) -> str:
+def _sentence(problem: ErrorDetails) -> str:
     key = ".".join(one_line(part, _MAX_KEY_CHARACTERS) for part in problem["loc"])
     value = shown(problem["input"])
     match problem["type"]:
@@ -257,14 +258,10 @@ def _sentence(problem: dict) -> str:
         case "model_type":
             return f"{key or 'the file'} is {value}, but must be a mapping of settings"
         case "extra_forbidden" | "invalid_key":
-            allowed = ", ".join(_settings_at(problem["loc"][:-1]).model_fields) or "none"
+            settings: Any = Params
+            for name in problem["loc"][:-1]:
+                settings = settings.model_fields[name].annotation
+            allowed = ", ".join(settings.model_fields) or "none"
             return f"{key} is no setting; allowed here are {allowed}"
     expected = problem["msg"].removeprefix("Input should be ")
     return f"{key} is {value}, but must be {expected}"
-
-
-def _settings_at(location: tuple) -> type[Strict]:
-    settings = Params
-    for key in location:
-        settings = settings.model_fields[key].annotation
-    return settings

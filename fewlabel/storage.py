@@ -10,14 +10,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from fewlabel.arrays import Array, Graph
 from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
 
@@ -39,8 +41,7 @@ def locked_hashes(lock: Path = LOCK) -> dict[str, str]:
         If dvc.lock cannot be read.
     """
     try:
-        stages = YAML(typ="safe").load(lock)["stages"].values()
-        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+        return _parse_lock(lock.read_bytes())
     except FileNotFoundError:
         return {}
     # A file of another form fails in as many ways as there are forms.
@@ -54,8 +55,14 @@ def locked_hashes(lock: Path = LOCK) -> dict[str, str]:
         ) from error
 
 
+@lru_cache(maxsize=2)  # since a stage asks for each of its inputs
+def _parse_lock(content: bytes) -> dict[str, str]:
+    stages = YAML(typ="safe").load(content)["stages"].values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+
+
 def hash_of(path: str | Path) -> str:
-    """MD5 of a file or folder, as DVC records it."""
+    """Return the MD5 of a file or folder, as DVC records it."""
     path = Path(path)
     if not path.is_dir():
         with path.open("rb") as file:
@@ -91,38 +98,21 @@ def verified(path: str | Path, lock: Path = LOCK) -> Path:
     return Path(path)
 
 
-def load_array(path: str | Path, mmap_mode: str | None = None) -> np.ndarray:
-    """Read what `save_array` wrote, if it is what dvc.lock says.
-
-    Raises
-    ------
-    ArtifactError
-        As `verified` does.
-    """
-    return np.load(verified(path), mmap_mode=mmap_mode)
+def load_array(path: str | Path, mmap_mode: Literal["r"] | None = None) -> Array:
+    """Read what `save_array` wrote, if it is `verified`."""
+    array: Array = np.load(verified(path), mmap_mode=mmap_mode)
+    return array
 
 
-def load_graph(path: str | Path):
-    """Read what `save_graph` wrote, if it is what dvc.lock says.
-
-    Raises
-    ------
-    ArtifactError
-        As `verified` does.
-    """
+def load_graph(path: str | Path) -> Graph:
+    """Read what `save_graph` wrote, if it is `verified`."""
     from scipy import sparse
 
     return sparse.load_npz(verified(path))
 
 
 def load_joblib(path: str | Path, lock: Path = LOCK) -> Any:
-    """Read what `save_joblib` wrote, if it is what dvc.lock says: loading it can run any code.
-
-    Raises
-    ------
-    ArtifactError
-        As `verified` does.
-    """
+    """Read what `save_joblib` wrote, if it is `verified`: loading it can run any code."""
     return unpickle(verified(path, lock).read_bytes())
 
 
@@ -133,7 +123,7 @@ def unpickle(content: bytes) -> Any:
     return joblib.load(io.BytesIO(content))
 
 
-def write(path: str | Path, write_to: Callable[[Path], None]) -> None:
+def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
     """Have `write_to` write a file under a temporary name, then give it its name.
 
     Temporary files that a killed process left are removed.
@@ -161,18 +151,15 @@ def write(path: str | Path, write_to: Callable[[Path], None]) -> None:
         temporary.replace(path)
     except OSError as error:
         # Libraries hide the cause.
-        is_full = shutil.disk_usage(_existing(path.parent)).free < _FULL_DISK
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        is_full = shutil.disk_usage(folder).free < _FULL_DISK
         cause = "no space is left on the disk" if is_full else error.strerror or one_line(error)
         raise ArtifactError(f"{path} cannot be written: {cause}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _existing(folder):
-    return folder if folder.exists() else _existing(folder.parent)
-
-
-def save_array(path: str | Path, array: np.ndarray) -> None:
+def save_array(path: str | Path, array: Array) -> None:
     """Write an array as .npy, in C order."""
     write(path, lambda temporary: np.save(temporary, np.ascontiguousarray(array)))
 
@@ -184,7 +171,7 @@ def save_joblib(path: str | Path, value: Any) -> None:
     write(path, lambda temporary: joblib.dump(value, temporary))
 
 
-def save_graph(path: str | Path, graph) -> None:
+def save_graph(path: str | Path, graph: Graph) -> None:
     """Write a sparse array as .npz, which holds arrays and nothing that could run."""
     from scipy import sparse
 
@@ -202,7 +189,7 @@ def load_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def save_table(path: str | Path, columns: dict[str, Any]) -> None:
+def save_table(path: str | Path, columns: Mapping[str, Any]) -> None:
     """Write equally long columns as CSV with a header."""
     import pandas as pd
 

@@ -1,6 +1,6 @@
 """Cluster the training images, one cluster for each label of the budget."""
 
-from fewlabel.methods import chosen
+from fewlabel.methods import SelectionMethod, chosen
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_graph, save_array, save_joblib
 
@@ -11,10 +11,14 @@ def main(params: Params) -> None:
 
     affinity = load_graph("data/graph/affinity.npz")
     embedding = load_array("data/embedded/train_embedding.npy")
-    alpha, n_iterations = params.cluster.alpha, params.cluster.n_iterations
-    features = graph_smoothed_features(affinity, embedding, alpha, n_iterations)
-    method = chosen("selection", params.cluster)
-    clusters = method.select(features, params.label_budget, params.seed)
+    features = graph_smoothed_features(
+        affinity,
+        embedding,
+        alpha=params.cluster.alpha,
+        n_iterations=params.cluster.n_iterations,
+    )
+    method: SelectionMethod = chosen("selection", params.cluster)
+    clusters = method.select(features, n_clusters=params.label_budget, seed=params.seed)
     save_joblib("models/kmeans.joblib", clusters.model)
     save_array("data/clusters/assignment.npy", clusters.assignment)
     save_array("data/clusters/distance.npy", clusters.distance)

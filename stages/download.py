@@ -3,7 +3,7 @@
 import sys
 
 from fewlabel.datasets.training_files import save_training_files
-from fewlabel.methods import chosen
+from fewlabel.methods import DatasetMethod, chosen
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import save_array, save_json, save_table
 
@@ -20,7 +20,7 @@ def main(params: Params) -> None:
     FewlabelError
         If no source has the data set, or a user's own images cannot be used.
     """
-    dataset = chosen("datasets", params.dataset)
+    dataset: DatasetMethod = chosen("datasets", params.dataset)
     images = dataset.read()
     for name, array in images.arrays.items():
         save_array(f"data/raw/{name}.npy", array)

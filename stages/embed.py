@@ -1,17 +1,15 @@
 """Map images to the feature space of clustering, graph and (if it is set so) the classifier."""
 
-import numpy as np
-
-from fewlabel.methods import chosen
+from fewlabel.methods import EmbeddingMethod, chosen
 from fewlabel.settings import Params, ParamsError, run_stage
 from fewlabel.storage import load_array, save_array, save_joblib
 
 
 def main(params: Params) -> None:
-    """Write float32 features, and the leading ones of the training images, to data/embedded/.
+    """Write float32 features to data/embedded/.
 
     {train,test}_features.npy, of shape (n_images, n_features), are for classifiers;
-    train_embedding.npy, of shape (n_images, n_leading), for clusters and the graph.
+    train_embedding.npy, the leading ones, for clusters and the graph.
 
     Raises
     ------
@@ -22,19 +20,18 @@ def main(params: Params) -> None:
     from joblib import cpu_count
 
     from fewlabel.embeddings.checks import check_features, check_images
-    from fewlabel.embeddings.components import leading_components
     from fewlabel.memory import require_memory
     from fewlabel.rows import transform_images
 
     splits = {name: load_array(f"data/normalized/{name}_images.npy") for name in ("train", "test")}
     train = splits["train"]
-    name, method = params.embed.method, chosen("embeddings", params.embed)
+    name = params.embed.method
+    method: EmbeddingMethod = chosen("embeddings", params.embed)
     for problem in method.problems(len(train), train.shape[1:]):
         raise ParamsError(problem)
     check_images(train)
     n_images = [len(images) for images in splits.values()]
-    needed = method.memory_needed(train.shape[1:], n_images, cpu_count())
-    for key, n_bytes in needed.items():
+    for key, n_bytes in method.memory_needed(train.shape[1:], n_images, cpu_count()).items():
         require_memory(n_bytes, f"embed.{name}.{key}", getattr(method, key))
     embedding = method.build(train.shape[1:], params.seed)
     embedding.fit(train.reshape(len(train), -1))
@@ -43,10 +40,7 @@ def main(params: Params) -> None:
     save_joblib("models/embedding.joblib", embedding)
     for split, rows in features.items():
         save_array(f"data/embedded/{split}_features.npy", rows)
-    leading = features["train"]
-    if method.n_leading:
-        leading = leading_components(leading, method.n_leading)
-    save_array("data/embedded/train_embedding.npy", np.asarray(leading))
+    save_array("data/embedded/train_embedding.npy", method.leading(features["train"]))
 
 
 if __name__ == "__main__":

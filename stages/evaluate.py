@@ -29,13 +29,13 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     images = load_array("data/normalized/test_images.npy")
     embedded = load_array("data/embedded/test_features.npy")
     train_images = int((load_array(labels_path) >= 0).sum())
-    metrics = {"train_images": train_images}
+    metrics: dict[str, float] = {"train_images": train_images}
     if len(labels) and train_images:
         features, predict = load_classifier(verified(f"models/{training_set}"), len(class_names))
         probabilities = predict(classifier_input(features, images, embedded))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:
-        labels, probabilities = labels[:0], np.zeros((0, len(class_names)))
+        labels, probabilities = labels[:0], np.zeros((0, len(class_names)), np.float32)
     save_json(f"metrics/{training_set}.json", metrics)
 
     names = np.array(class_names)

@@ -16,7 +16,9 @@ def main(params: Params) -> None:
     confidence = load_array("data/spread/confidence.npy")
     assignment = load_array("data/clusters/assignment.npy")
     percentiles = range(5, 101, 5)
-    curve = propagation_curve(labels, pseudo_labels, confidence, assignment, percentiles)
+    curve = propagation_curve(
+        labels, pseudo_labels, confidence, assignment, percentiles=percentiles
+    )
     save_table("metrics/propagation_curve.csv", curve)
 
 

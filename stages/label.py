@@ -29,7 +29,7 @@ def main(params: Params) -> None:
     else:
         representatives = load_array("data/clusters/representatives.npy")
         true_labels = load_array("data/raw/train_labels.npy")
-        labels = oracle_labels(true_labels, representatives, error_rate, seed)
+        labels = oracle_labels(true_labels, representatives, error_rate=error_rate, seed=seed)
         excluded = np.zeros(len(labels), bool)
     save_array("data/representatives/labels.npy", labels)
     save_array("data/representatives/excluded.npy", excluded)

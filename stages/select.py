@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fewlabel.arrays import Ints
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, save_array
 
@@ -17,10 +18,10 @@ def main(params: Params) -> None:
     true_labels = load_array("data/raw/train_labels.npy")
     budget, error_rate, seed = params.label_budget, params.label.oracle_error_rate, params.seed
     if params.label.source == "human":
-        labels = np.full(len(true_labels), -1)
+        labels: Ints = np.full(len(true_labels), -1)
     else:
-        chosen = random_subset(len(true_labels), budget, seed)
-        labels = oracle_labels(true_labels, chosen, error_rate, seed)
+        chosen = random_subset(len(true_labels), budget, seed=seed)
+        labels = oracle_labels(true_labels, chosen, error_rate=error_rate, seed=seed)
     save_array("data/random_subset/labels.npy", labels)
 
 

@@ -4,16 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from fewlabel.methods import Pool, chosen, settings_of
+from fewlabel.methods import Pool, PropagationMethod, chosen, settings_of
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import (
-    load_array,
-    load_graph,
-    load_joblib,
-    load_json,
-    save_array,
-    verified,
-)
+from fewlabel.storage import load_array, load_graph, load_joblib, load_json, save_array, verified
 
 
 def main(params: Params) -> None:
@@ -32,7 +25,8 @@ def main(params: Params) -> None:
         embedding=partial(load_joblib, "models/embedding.joblib"),
         has_ordered_components=settings_of("embeddings", params.embed.method).ordered_components,
     )
-    pseudo_labels, confidence = chosen("propagation", params.propagate).propagate(pool)
+    method: PropagationMethod = chosen("propagation", params.propagate)
+    pseudo_labels, confidence = method.propagate(pool)
     excluded = load_array("data/representatives/excluded.npy")
     pseudo_labels[excluded], confidence[excluded] = -1, -np.inf
     save_array("data/spread/pseudo_labels.npy", pseudo_labels)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fewlabel.methods import chosen
+from fewlabel.methods import ClassifierMethod, chosen
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array
 
@@ -25,36 +25,30 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
         If the labels are all of one class, or the model's numbers do not stay finite; nothing is
         written then.
     """
-    from fewlabel.classifiers.files import classifier_input, save_classifier, save_no_classifier
+    from fewlabel.classifiers.files import classifier_input, save_classifier
     from fewlabel.errors import FewlabelError
     from fewlabel.learning_curve import fit_with_learning_curve, learning_curve
 
     labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
-    if len(labeled) and len(np.unique(labels[labeled])) < 2:
+    if len(np.unique(labels[labeled])) == 1:
         raise FewlabelError(
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
         )
-    method = chosen("classifiers", params.train)
+    method: ClassifierMethod = chosen("classifiers", params.train)
     images = load_array("data/normalized/train_images.npy")
     features = load_array("data/embedded/train_features.npy")
     X = classifier_input(method.reads, images, features)
     image_shape = None if method.reads == "embedding" else images.shape[1:]
-    classifier = method.build(image_shape, params.seed)
     with learning_curve(f"metrics/{training_set}") as live:
         if len(labeled):
-            try:
-                fit_with_learning_curve(method, classifier, X[labeled], labels[labeled], live)
-            except FewlabelError as error:
-                # It begins with a model, which may be within the chosen one, and its setting.
-                model = params.train.model
-                within = "" if str(error).startswith(f"{model}.") else f"{model}."
-                raise FewlabelError(f"train.{within}{error}") from error
+            classifier = method.build(image_shape, params.seed)
+            fit_with_learning_curve(method, classifier, X[labeled], labels[labeled], live)
             save_classifier(f"models/{training_set}", classifier, method.reads)
         else:
             live.next_step()
-            save_no_classifier(f"models/{training_set}")
+            save_classifier(f"models/{training_set}", None, "pixels")
 
 
 if __name__ == "__main__":

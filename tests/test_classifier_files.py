@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.classifiers.files import BOTH, classifier_input, load_classifier, save_classifier
+from fewlabel.classifiers.files import classifier_input, load_classifier, save_classifier
 from fewlabel.classifiers.networks import EnsembleClassifier, NetworkClassifier
 
 N_CLASSES = 5
@@ -47,8 +47,8 @@ def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
     small = {"epochs": 1, "min_steps": 2, "batch_size": 16}
     both = EnsembleClassifier((6, 5), cnn=small, wide_mlp=small, random_state=0)
     fitted(both, np.hstack([inputs["pixels"].reshape(40, -1), inputs["embedding"]]))
-    save_classifier(str(tmp_path), both, BOTH)
-    assert_predicts_as(str(tmp_path), inputs, BOTH, both)
+    save_classifier(str(tmp_path), both)
+    assert_predicts_as(str(tmp_path), inputs, both)
 
     # In a folder that has another kind's file from before.
     for features in inputs:

@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @given(st.integers(0, 200), st.integers(0, 200), SEEDS)
 def test_subsets_are_distinct_and_nested(size, other_size, seed):
-    small, large = (random_subset(200, n, seed).tolist() for n in sorted([size, other_size]))
+    small, large = (random_subset(200, n, seed=seed).tolist() for n in sorted([size, other_size]))
     assert len(set(large)) == len(large) == max(size, other_size)
     assert set(large) <= set(range(200))
     assert set(small) <= set(large)
@@ -30,7 +30,7 @@ def test_each_pair_is_as_likely():
     n_draws = 6000
     counts = np.zeros((4, 4), int)
     for seed in range(n_draws):
-        counts[*random_subset(4, 2, seed)] += 1
+        counts[*random_subset(4, 2, seed=seed)] += 1
     # Twelve ordered pairs; five standard deviations of a binomial count.
     off_diagonal = counts[~np.eye(4, dtype=bool)]
     assert counts.trace() == 0
@@ -40,7 +40,7 @@ def test_each_pair_is_as_likely():
 @given(st.lists(st.integers(0, 49)), st.floats(0, 1), SEEDS)
 def test_the_oracle_answers_only_what_it_is_asked(chosen, error_rate, seed):
     labels = np.arange(50) % 5
-    asked = oracle_labels(labels, np.array(chosen, int), error_rate, seed)
+    asked = oracle_labels(labels, np.array(chosen, int), error_rate=error_rate, seed=seed)
     assert asked.dtype == np.int64
     annotated = np.isin(np.arange(50), chosen)
     np.testing.assert_array_equal(asked >= 0, annotated)
@@ -51,10 +51,10 @@ def test_the_oracle_answers_only_what_it_is_asked(chosen, error_rate, seed):
 @given(st.sets(st.integers(0, 49), min_size=1), st.floats(0, 1), SEEDS)
 def test_an_image_gets_the_same_answer_whoever_chose_it(chosen, error_rate, seed):
     labels = np.arange(50) % 5
-    everyone = oracle_labels(labels, np.arange(50), error_rate, seed)
+    everyone = oracle_labels(labels, np.arange(50), error_rate=error_rate, seed=seed)
     chosen = np.array(sorted(chosen))
     for order in (chosen, chosen[::-1]):
-        asked = oracle_labels(labels, order, error_rate, seed)
+        asked = oracle_labels(labels, order, error_rate=error_rate, seed=seed)
         np.testing.assert_array_equal(asked[chosen], everyone[chosen])
 
 
@@ -64,7 +64,8 @@ def test_the_answer_does_not_depend_on_labels_that_nobody_asked_for():
     others[25:] = 4 - others[25:]
     chosen = np.arange(25)
     np.testing.assert_array_equal(
-        oracle_labels(labels, chosen, 0.5, seed=0), oracle_labels(others, chosen, 0.5, seed=0)
+        oracle_labels(labels, chosen, error_rate=0.5, seed=0),
+        oracle_labels(others, chosen, error_rate=0.5, seed=0),
     )
 
 
@@ -72,7 +73,7 @@ def test_the_answer_does_not_depend_on_labels_that_nobody_asked_for():
 def test_it_errs_as_often_as_asked_and_evenly(error_rate):
     n_images, n_classes = 60_000, 10
     labels = np.arange(n_images) % n_classes
-    annotations = oracle_labels(labels, np.arange(n_images), error_rate, seed=0)
+    annotations = oracle_labels(labels, np.arange(n_images), error_rate=error_rate, seed=0)
     wrong = annotations != labels
     deviation = np.sqrt(error_rate * (1 - error_rate) / n_images)
     assert abs(wrong.mean() - error_rate) < 5 * deviation
@@ -87,19 +88,24 @@ def test_it_errs_as_often_as_asked_and_evenly(error_rate):
 def test_an_oracle_that_never_errs_tells_the_truth(labels, seed):
     labels = np.array(labels)
     everyone = np.arange(len(labels))
-    np.testing.assert_array_equal(oracle_labels(labels, everyone, 0.0, seed), labels)
+    np.testing.assert_array_equal(
+        oracle_labels(labels, everyone, error_rate=0.0, seed=seed), labels
+    )
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), SEEDS)
 def test_an_oracle_that_always_errs_never_tells_it(labels, seed):
     labels = np.array([*labels, 1])
-    assert (oracle_labels(labels, np.arange(len(labels)), 1.0, seed) != labels).all()
+    assert (
+        oracle_labels(labels, np.arange(len(labels)), error_rate=1.0, seed=seed) != labels
+    ).all()
 
 
 def test_more_errors_include_the_fewer():
     labels = np.arange(1000) % 10
     few, many = (
-        oracle_labels(labels, np.arange(1000), rate, seed=5) != labels for rate in (0.1, 0.3)
+        oracle_labels(labels, np.arange(1000), error_rate=rate, seed=5) != labels
+        for rate in (0.1, 0.3)
     )
     assert (many | ~few).all()
 
@@ -107,8 +113,10 @@ def test_more_errors_include_the_fewer():
 def test_one_class_leaves_no_wrong_answer():
     labels = np.zeros(5, int)
     with pytest.raises(FewlabelError, match="at least two classes"):
-        oracle_labels(labels, np.arange(5), 0.1, seed=0)
-    np.testing.assert_array_equal(oracle_labels(labels, np.arange(5), 0.0, seed=0), labels)
+        oracle_labels(labels, np.arange(5), error_rate=0.1, seed=0)
+    np.testing.assert_array_equal(
+        oracle_labels(labels, np.arange(5), error_rate=0.0, seed=0), labels
+    )
 
 
 clusterings = st.integers(1, 6).flatmap(

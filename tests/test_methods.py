@@ -62,8 +62,9 @@ def test_an_embedding(name, images):
     assert features.shape[0] == 60
     assert np.isfinite(features).all()
     np.testing.assert_array_equal(features, method.build(SHAPE, seed=3).fit(rows).transform(rows))
-    if method.n_leading:
-        assert method.n_leading <= features.shape[1]
+    leading = method.leading(features)
+    assert len(leading) == 60
+    assert leading.shape[1] <= features.shape[1]
     if method.ordered_components:
         variance = features.var(axis=0)
         assert variance[0] == variance.max()
@@ -72,13 +73,13 @@ def test_an_embedding(name, images):
 @pytest.mark.parametrize("name", names("selection"))
 def test_a_selection(name, images):
     rows = images[0].reshape(60, -1)
-    clusters = make("selection", name).select(rows, 5, seed=3)
+    clusters = make("selection", name).select(rows, n_clusters=5, seed=3)
     assert isinstance(clusters, Clusters)
     assert len(set(clusters.representatives)) == 5
     np.testing.assert_array_equal(clusters.assignment[clusters.representatives], range(5))
     assert clusters.distance.shape == clusters.assignment.shape == (60,)
     assert (clusters.distance >= 0).all()
-    again = make("selection", name).select(rows, 5, seed=3)
+    again = make("selection", name).select(rows, n_clusters=5, seed=3)
     for array, same in zip(clusters[1:], again[1:], strict=True):
         np.testing.assert_array_equal(array, same)
 
@@ -126,7 +127,7 @@ def test_a_classifier(name, images):
     classifier = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
     assert clone(classifier).get_params().keys() == classifier.get_params().keys()
     classifier.fit(X, classes * 2)
-    assert method.problem(classifier) is None
+    method.check(classifier)
     np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
     probabilities = classifier.predict_proba(X)
     assert probabilities.shape == (60, 3)

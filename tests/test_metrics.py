@@ -107,7 +107,7 @@ def test_calibration_error_equals_a_loop_over_bins(seed, n_images, n_bins):
         if inside.any():
             accuracy = (predicted == labels)[inside].mean()
             expected += inside.mean() * abs(accuracy - confidence[inside].mean())
-    error = expected_calibration_error(labels, probabilities, n_bins)
+    error = expected_calibration_error(labels, probabilities, n_bins=n_bins)
     assert error == pytest.approx(expected, abs=1e-9)
 
 

@@ -148,6 +148,10 @@ def test_one_cycle_of_hardly_a_step_is_finite(n_steps):
     assert all(0 <= float(rate(step)) <= 0.5 for step in range(n_steps + 1))
 
 
+def batches_of(batch_size, n_batches):
+    return {"batch_size": batch_size, "n_batches": n_batches, "transform": None, "seed": 0}
+
+
 @pytest.mark.parametrize(
     ("batch_size", "sizes_of_a_pass"),
     # At least the batch size each, or all images: batch norm cannot bear a remainder of one.
@@ -156,7 +160,7 @@ def test_one_cycle_of_hardly_a_step_is_finite(n_steps):
 def test_a_pass_shows_every_image_once_with_its_target(batch_size, sizes_of_a_pass):
     images, targets = np.arange(23)[:, None], -np.arange(23)
     n_batches = 2 * len(sizes_of_a_pass)
-    batches = shuffled_batches(import_keras(), images, targets, batch_size, n_batches, None, 0)
+    batches = shuffled_batches(import_keras(), images, targets, **batches_of(batch_size, n_batches))
     orders = []
     for _ in range(2):
         shown = [batches[i] for i in range(len(batches))]
@@ -173,14 +177,17 @@ def test_a_pass_shows_every_image_once_with_its_target(batch_size, sizes_of_a_pa
 @pytest.mark.parametrize("n_batches", [1, 3, 4, 5, 9])
 def test_an_epoch_may_end_within_a_pass(n_batches):
     images = np.arange(23)
-    batches = shuffled_batches(import_keras(), images, images, 5, n_batches, None, 0)
+    batches = shuffled_batches(import_keras(), images, images, **batches_of(5, n_batches))
     assert [len(batches[i][0]) for i in range(len(batches))] == (3 * [6, 6, 6, 5])[:n_batches]
 
 
 def test_batches_are_transformed_by_one_generator():
     images = np.zeros((4, 1))
     batches = shuffled_batches(
-        import_keras(), images, images, 4, 3, lambda x, rng: x + rng.random(), seed=0
+        import_keras(),
+        images,
+        images,
+        **batches_of(4, 3) | {"transform": lambda x, rng: x + rng.random()},
     )
     assert len({batches[i][0][0, 0] for i in range(3)}) == 3
 
@@ -297,7 +304,9 @@ def test_number_of_epochs_and_steps(epochs, min_steps, batch_size, steps_per_epo
             # What the learning curve is drawn from.
             assert {"loss", "accuracy"} <= set(logs)
 
-    network = NetworkClassifier("small_cnn", (2, 2), epochs, min_steps, batch_size)
+    network = NetworkClassifier(
+        "small_cnn", (2, 2), epochs=epochs, min_steps=min_steps, batch_size=batch_size
+    )
     network.fit(*stripes(20, 2, 2), callbacks=[Count()])
     assert seen == epochs * [steps_per_epoch]
 

@@ -76,7 +76,9 @@ def test_spherical_kmeans_steps_as_a_loop_does(n_iterations):
     vectors = np.random.default_rng(0).normal(size=(40, 3))
 
     def centroids_after(n):
-        return spherical_kmeans(vectors, 15, n, np.random.RandomState(3))
+        return spherical_kmeans(
+            vectors, n_centroids=15, n_iterations=n, rng=np.random.RandomState(3)
+        )
 
     before, after = centroids_after(n_iterations), centroids_after(n_iterations + 1)
     for centroids in (before, after):
@@ -97,7 +99,9 @@ def test_spherical_kmeans_finds_separate_directions():
     rng = np.random.default_rng(0)
     directions = np.eye(4)[rng.permutation(np.repeat(range(4), 50))]
     vectors = (directions + rng.normal(0, 0.05, (200, 4))) * rng.uniform(1, 5, (200, 1))
-    centroids = spherical_kmeans(vectors, 40, 10, np.random.RandomState(0))
+    centroids = spherical_kmeans(
+        vectors, n_centroids=40, n_iterations=10, rng=np.random.RandomState(0)
+    )
     assert ((centroids @ np.eye(4)).max(axis=0) > 0.98).all()
 
 
@@ -105,8 +109,8 @@ def recording(monkeypatch, name):
     """Let the module's function be, and record its first argument and its result."""
     function, record = getattr(patch_embedding, name), []
 
-    def call(first, *rest):
-        result = function(first, *rest)
+    def call(first, **rest):
+        result = function(first, **rest)
         record.extend([first, result])
         return result
 
@@ -163,7 +167,7 @@ def test_embedding_equals_a_loop(
     kmeans_calls = recording(monkeypatch, "spherical_kmeans")
     embedding = PatchEmbedding(
         image_shape,
-        patch_size,
+        patch_size=patch_size,
         n_centroids=10,
         n_sampled_patches=300,
         pooling_grid=pooling_grid,
@@ -225,11 +229,10 @@ def test_an_image_is_embedded_the_same_in_any_company(n_images):
 
 def test_output_has_fewer_components_where_there_are_fewer_features():
     # One pooling cell of 8 centroids, and six images.
-    assert PatchEmbedding((4, 4), 4, 8, 100, 1, 128).fit_transform(random_images(50, 16)).shape == (
-        50,
-        8,
-    )
-    few = PatchEmbedding((4, 4), 2, 8, 100, 3, 128).fit(random_images(6, 16))
+    sizes = {"n_centroids": 8, "n_sampled_patches": 100, "n_components": 128}
+    one_cell = PatchEmbedding((4, 4), patch_size=4, pooling_grid=1, **sizes)
+    assert one_cell.fit_transform(random_images(50, 16)).shape == (50, 8)
+    few = PatchEmbedding((4, 4), patch_size=2, pooling_grid=3, **sizes).fit(random_images(6, 16))
     assert few.transform(random_images(3, 16)).shape == (3, 6)
     assert len(few.get_feature_names_out()) == 6
 
@@ -238,22 +241,24 @@ def test_output_has_fewer_components_where_there_are_fewer_features():
 def test_flat_images_stay_finite():
     rows = np.zeros((5, 25), np.float32)
     rows[3:] = 1
-    embedded = PatchEmbedding((5, 5), 3, **SMALL, random_state=0).fit_transform(rows)
+    embedded = PatchEmbedding((5, 5), patch_size=3, **SMALL, random_state=0).fit_transform(rows)
     assert np.isfinite(embedded).all()
 
 
 @pytest.mark.parametrize(
     ("image_shape", "patch_size", "pooling_grid", "problem"),
     [
-        ((5, 9), 6, 1, "patch_size is 6, but must be at most 5, since images are 5 x 9 pixels"),
-        ((9, 5, 3), 6, 1, "patch_size is 6, but must be at most 5, since images are 9 x 5 pixels"),
+        ((5, 9), 6, 1, "patch_size is 6, but must be at most 5: images are 5 x 9 pixels"),
+        ((9, 5, 3), 6, 1, "patch_size is 6, but must be at most 5: images are 9 x 5 pixels"),
         ((5, 9), 3, 4, "pooling_grid is 4, but must be at most 3"),
-        ((5, 9), 1, 1, "a patch of one gray pixel has no contrast"),
-        ((5, 9, 1), 1, 1, "a patch of one gray pixel has no contrast"),
+        ((5, 9), 1, 1, "a single gray value has no contrast"),
+        ((5, 9, 1), 1, 1, "a single gray value has no contrast"),
     ],
 )
 def test_what_images_do_not_have_is_refused(image_shape, patch_size, pooling_grid, problem):
-    embedding = PatchEmbedding(image_shape, patch_size, pooling_grid=pooling_grid, **SMALL)
+    embedding = PatchEmbedding(
+        image_shape, patch_size=patch_size, pooling_grid=pooling_grid, **SMALL
+    )
     with pytest.raises(ValueError, match=problem):
         embedding.fit(random_images(5, np.prod(image_shape)))
 
@@ -261,18 +266,20 @@ def test_what_images_do_not_have_is_refused(image_shape, patch_size, pooling_gri
 def test_what_images_barely_have_is_allowed():
     rows = random_images(30, 5 * 7)
     for patch_size, pooling_grid in ((5, 1), (3, 3), (2, 4)):
-        embedding = PatchEmbedding((5, 7), patch_size, pooling_grid=pooling_grid, **SMALL)
+        embedding = PatchEmbedding(
+            (5, 7), patch_size=patch_size, pooling_grid=pooling_grid, **SMALL
+        )
         assert embedding.fit_transform(rows).shape == (30, 4)
 
 
 def test_a_patch_of_one_colored_pixel_tells_images_apart():
     rows = random_images(30, 5 * 5 * 3)
-    embedded = PatchEmbedding((5, 5, 3), 1, **SMALL, random_state=0).fit_transform(rows)
+    embedded = PatchEmbedding((5, 5, 3), patch_size=1, **SMALL, random_state=0).fit_transform(rows)
     assert (np.ptp(embedded, axis=0) > 0).all()
 
 
 def test_a_row_is_cut_into_shorter_patches_and_fewer_regions():
-    embedding = PatchEmbedding(None, 6, pooling_grid=3, **SMALL).fit(random_images(30, 4))
+    embedding = PatchEmbedding(patch_size=6, pooling_grid=3, **SMALL).fit(random_images(30, 4))
     assert embedding.patch_shape_ == (1, 4)
 
 

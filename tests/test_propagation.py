@@ -212,7 +212,14 @@ def test_combined_scores_solve_the_linear_systems(
     expected = smoothed(own, neighbor_half_weight / (neighbor_half_weight + labeled.sum()))
 
     pseudo_labels, confidence = combine_with_graph(
-        affinity, assignment, scores, y, alpha, 400, graph_half_weight, neighbor_half_weight
+        affinity,
+        assignment,
+        scores,
+        y,
+        alpha=alpha,
+        n_iterations=400,
+        graph_half_weight=graph_half_weight,
+        neighbor_half_weight=neighbor_half_weight,
     )
     ordered = np.sort(expected, axis=1)
     margin = np.where(labeled, np.inf, ordered[:, -1] - ordered[:, -2])

@@ -1,5 +1,8 @@
 """Our convolutional network."""
 
+from types import ModuleType
+from typing import Any
+
 from pydantic import Field
 
 from fewlabel.classifiers.network_method import (
@@ -22,11 +25,11 @@ class Settings(NetworkMethod):
     )
 
     @property
-    def needs_unit_pixels(self):
+    def needs_unit_pixels(self) -> str | None:
         return "augment" if self.augment else None
 
     @staticmethod
-    def network(keras, input_shape, n_classes):
+    def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
         """Three convolutions, each halved by max pooling and normalized, and one dense layer."""
         layers = keras.layers
         hidden = []

@@ -2,9 +2,10 @@
 
 from pydantic import Field
 
+from fewlabel.arrays import Classifier
 from fewlabel.classifiers.cnn import Settings as CnnSettings
 from fewlabel.classifiers.wide_mlp import WideMlp
-from fewlabel.methods import ClassifierMethod
+from fewlabel.methods import ClassifierMethod, Reads
 
 
 class Settings(ClassifierMethod):
@@ -12,14 +13,14 @@ class Settings(ClassifierMethod):
     wide_mlp: WideMlp = Field(WideMlp(), description="As for wide_mlp.")
 
     @property
-    def reads(self):
+    def reads(self) -> Reads:
         return "pixels and embedding"
 
     @property
-    def needs_unit_pixels(self):
+    def needs_unit_pixels(self) -> str | None:
         return "cnn.augment" if self.cnn.augment else None
 
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from fewlabel.classifiers.networks import EnsembleClassifier
 
         return EnsembleClassifier(image_shape, **self.model_dump(), random_state=seed)

@@ -3,37 +3,41 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fewlabel.arrays import Classifier, Floats
 from fewlabel.keras_format import canonical_keras
+from fewlabel.methods import Reads
 from fewlabel.storage import load_json, save_joblib, save_json, unpickle, write
 
-BOTH = "pixels and embedding"
 
-
-def classifier_input(features: str, images: np.ndarray, embedded: np.ndarray) -> np.ndarray:
-    """Rows that a classifier reads.
+def classifier_input(features: Reads, images: Floats, embedded: Floats) -> Floats:
+    """Return the rows that a classifier reads.
 
     Parameters
     ----------
     features
-        "pixels", "embedding" or "pixels and embedding", which follows the pixels.
-    images
-        Normalized, of shape (n_images, ...).
-    embedded
-        Their features, of shape (n_images, n_features).
+        "pixels and embedding" is the pixels, then their features.
+    images : ndarray of shape (n_images, ...)
+        Normalized.
+    embedded : ndarray of shape (n_images, n_features)
+        Their features.
+
+    Examples
+    --------
+    >>> images, embedded = np.zeros((3, 8, 8)), np.zeros((3, 5))
+    >>> classifier_input("pixels and embedding", images, embedded).shape
+    (3, 69)
     """
+    if features == "embedding":
+        return embedded
     pixels = images.reshape(len(images), math.prod(images.shape[1:]))
-    match features:
-        case "pixels":
-            return pixels
-        case "embedding":
-            return embedded
-    return np.hstack([pixels, embedded])
+    return pixels if features == "pixels" else np.hstack([pixels, embedded])
 
 
-def save_classifier(folder: str, classifier, features: str) -> None:
+def save_classifier(folder: str, classifier: Classifier | None, features: Reads) -> None:
     """Write a fitted classifier.
 
     Parameters
@@ -41,31 +45,29 @@ def save_classifier(folder: str, classifier, features: str) -> None:
     folder
         Where its files go.
     classifier
-        A fitted scikit-learn classifier, or a `KerasClassifier`, of which the network is kept.
+        A fitted scikit-learn classifier, or a `KerasClassifier`, of which the network is kept;
+        None says that nothing was trained, since there was no label.
     features
-        What it reads, as `classifier_input` calls it.
+        What it reads.
     """
-    if hasattr(classifier, "model_"):
-        file = "model.keras"
-        write(f"{folder}/{file}", lambda path: _save_keras(classifier.model_, path))
-    else:
-        file = "model.joblib"
-        save_joblib(f"{folder}/{file}", classifier)
-    about = {"file": file, "features": features, "classes": classifier.classes_.tolist()}
+    file, classes = None, []
+    if classifier:
+        file, classes = "model.joblib", classifier.classes_.tolist()
+        if hasattr(classifier, "model_"):
+            file = "model.keras"
+            write(f"{folder}/{file}", lambda path: _save_keras(classifier.model_, path))
+        else:
+            save_joblib(f"{folder}/{file}", classifier)
+    about = {"file": file, "features": features, "classes": classes}
     save_json(f"{folder}/classifier.json", about)
 
 
-def save_no_classifier(folder: str) -> None:
-    """Write that nothing was trained, since there was no label."""
-    save_json(f"{folder}/classifier.json", {"file": None, "features": "pixels", "classes": []})
-
-
-def _save_keras(model, path: Path) -> None:
+def _save_keras(model: Any, path: Path) -> None:
     model.save(path)
     path.write_bytes(canonical_keras(path.read_bytes()))
 
 
-def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
+def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable[[Floats], Floats]]:
     """Load a classifier.
 
     Parameters
@@ -78,24 +80,24 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[str, Callable]:
 
     Returns
     -------
-    features : str
-        What it reads, as `classifier_input` calls it.
-    predict : callable
+    features
+        What it reads, for `classifier_input`.
+    predict
         From rows of these to probabilities of shape (n_images, n_classes).
     """
     about = load_json(f"{folder}/classifier.json")
-    path = f"{folder}/{about['file']}"
-    if path.endswith(".keras"):
+    path = Path(folder, about["file"])
+    if path.suffix == ".keras":
         from fewlabel.classifiers import networks
 
         model = networks.import_keras().models.load_model(path, compile=False, safe_mode=True)
     else:
-        model = unpickle(Path(path).read_bytes())
+        model = unpickle(path.read_bytes())
 
-    def predict(X):
+    def predict(X: Floats) -> Floats:
         probabilities = np.zeros((len(X), n_classes), np.float32)
         probabilities[:, about["classes"]] = (
-            networks.predict(model, X) if path.endswith(".keras") else model.predict_proba(X)
+            networks.predict(model, X) if path.suffix == ".keras" else model.predict_proba(X)
         )
         return probabilities
 

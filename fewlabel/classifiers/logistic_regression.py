@@ -1,8 +1,13 @@
 """Multinomial logistic regression."""
 
+from typing import Any
+
+import numpy as np
 from pydantic import Field
 
+from fewlabel.arrays import Classifier
 from fewlabel.classifiers.network_method import Features
+from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod, PositiveFloat, PositiveInt
 
 
@@ -13,21 +18,17 @@ class Settings(ClassifierMethod):
         500, description="Most iterations of the solver; it stops earlier where it has converged."
     )
 
-    @property
-    def reads(self):
-        return self.features
-
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=self.C, max_iter=self.max_iter, random_state=seed)
-
-    def problem(self, classifier):
-        import numpy as np
-
-        if np.isfinite(classifier.coef_).all():
-            return None
-        return (
-            f"logistic_regression.C is {self.C:g}, but the coefficients became infinite or not a "
-            "number in training; choose one nearer to 1"
+        classifier: Classifier = LogisticRegression(
+            C=self.C, max_iter=self.max_iter, random_state=seed
         )
+        return classifier
+
+    def check(self, classifier: Any) -> None:
+        if not np.isfinite(classifier.coef_).all():
+            raise FewlabelError(
+                f"logistic_regression.C is {self.C:g}, but the coefficients became infinite or "
+                "not a number in training; choose one nearer to 1"
+            )

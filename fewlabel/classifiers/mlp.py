@@ -1,5 +1,8 @@
 """Seven dense layers."""
 
+from types import ModuleType
+from typing import Any
+
 from fewlabel.classifiers.network_method import (
     BatchSize,
     Epochs,
@@ -15,12 +18,8 @@ class Settings(NetworkMethod):
     label_smoothing: LabelSmoothing = 0.1
     features: Features = "embedding"
 
-    @property
-    def reads(self):
-        return self.features
-
     @staticmethod
-    def network(keras, input_shape, n_classes):
+    def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
         """Seven dense layers: 512, 256, 128, 64, 32, 16 and one per class."""
         layers = [keras.layers.Flatten()]
         layers += [keras.layers.Dense(units, "relu") for units in (512, 256, 128, 64, 32, 16)]

@@ -1,9 +1,11 @@
 """What networks have in common: their settings, and how they are built of them."""
 
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from fewlabel.arrays import Classifier
 from fewlabel.methods import MAX_INT, ClassifierMethod, PositiveFloat, PositiveInt
 
 Epochs = Annotated[PositiveInt, Field(description="Passes over the labeled images.")]
@@ -32,22 +34,13 @@ class NetworkMethod(ClassifierMethod):
     learning_rate: LearningRate = 0.001
     label_smoothing: LabelSmoothing
 
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from fewlabel.classifiers.networks import NetworkClassifier
 
         settings = self.model_dump(exclude={"features"})
-        name = type(self).__module__.rpartition(".")[2]
-        return NetworkClassifier(name, image_shape, random_state=seed, **settings)
+        return NetworkClassifier(self.name, image_shape, random_state=seed, **settings)
 
     @staticmethod
-    def network(keras: Any, input_shape: tuple[int, ...], n_classes: int) -> Any:
-        """Return an untrained network.
-
-        Parameters
-        ----------
-        keras : module
-        input_shape
-            Height, width and channels.
-        n_classes
-        """
+    def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
+        """Return an untrained network; `input_shape` is height, width and channels."""
         raise NotImplementedError

@@ -5,13 +5,19 @@ TensorFlow takes seconds to import, so it is imported where a network is built, 
 
 import math
 import os
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Self
 
 import numpy as np
+from numpy.random import Generator, RandomState
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.arrays import Array, Floats
 from fewlabel.errors import FewlabelError
 from fewlabel.memory import require_memory
 from fewlabel.methods import settings_of
@@ -29,38 +35,29 @@ class DivergedError(FewlabelError):
     """Training left the finite numbers; the message begins with network and setting."""
 
 
-def import_keras():
-    """Keras on TensorFlow, repeating itself to the last bit on one machine, and quiet."""
+def import_keras() -> ModuleType:
+    """Return Keras on TensorFlow, repeating itself to the last bit on one machine, and quiet."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
-    return keras
+    return keras  # type: ignore[no-any-return]  # Keras has no types
 
 
-def random_shift_and_cutout(images, rng):
+def random_shift_and_cutout(images: Floats, rng: Generator) -> Floats:
     """Move each image by up to 2 pixels and blank a random square of it.
 
     T. DeVries, G. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
-    2017.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, n_channels)
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of the same shape
+    2017. Images, and what is returned, are of shape (n_images, height, width, n_channels).
     """
     n, height, width = images.shape[:3]
     padded = np.pad(images, [(0, 0), *[(_SHIFT_PIXELS, _SHIFT_PIXELS)] * 2, (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     tops, lefts = rng.integers(2 * _SHIFT_PIXELS + 1, size=(2, n))
     shifted = np.moveaxis(windows[np.arange(n), tops, lefts], 1, -1)
-    inside = True
+    inside: Any = True
     for axis, side in ((1, height), (2, width)):
         half = side * _CUTOUT_SHARE / 2
         center = rng.integers(side, size=(n, 1, 1, 1))
@@ -72,16 +69,16 @@ def random_shift_and_cutout(images, rng):
 class KerasClassifier(ClassifierMixin, BaseEstimator):
     """Predicts by ``model_``, a Keras model from images to the probabilities of ``classes_``."""
 
-    def predict_proba(self, X):
-        """Class probabilities, of shape (n_images, n_classes), columns as in ``classes_``."""
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Return class probabilities, of shape (n_images, n_classes), columns as ``classes_``."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return predict(self.model_, X)
+        return predict(self.model_, validate_data(self, X, dtype=np.float32, reset=False))
 
-    def predict(self, X):
-        """Most probable class of each image, of shape (n_images,)."""
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the most probable class of each image, of shape (n_images,)."""
         probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        classes: Array = self.classes_[probabilities.argmax(axis=1)]
+        return classes
 
 
 class NetworkClassifier(KerasClassifier):
@@ -111,19 +108,27 @@ class NetworkClassifier(KerasClassifier):
     classes_ : ndarray of shape (n_classes,)
     model_ : keras.Model
         Maps images to class probabilities; not compiled.
+
+    Examples
+    --------
+    >>> X, y = np.repeat([[0.0, 1.0], [1.0, 0.0]], 20, axis=0), np.repeat(["right", "left"], 20)
+    >>> network = NetworkClassifier(epochs=1, min_steps=30, random_state=0).fit(X, y)
+    >>> network.predict([[0.0, 1.0], [1.0, 0.0]])
+    array(['right', 'left'], dtype='<U5')
     """
 
     def __init__(
         self,
-        architecture="mlp",
-        image_shape=None,
-        epochs=10,
-        min_steps=200,
-        batch_size=64,
-        learning_rate=0.003,
-        label_smoothing=0.0,
-        augment=False,
-        random_state=None,
+        architecture: str = "mlp",
+        image_shape: tuple[int, ...] | None = None,
+        *,
+        epochs: int = 10,
+        min_steps: int = 200,
+        batch_size: int = 64,
+        learning_rate: float = 0.003,
+        label_smoothing: float = 0.0,
+        augment: bool = False,
+        random_state: int | RandomState | None = None,
     ):
         self.architecture = architecture
         self.image_shape = image_shape
@@ -135,7 +140,7 @@ class NetworkClassifier(KerasClassifier):
         self.augment = augment
         self.random_state = random_state
 
-    def fit(self, X, y, callbacks=()):
+    def fit(self, X: ArrayLike, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
         """Train on labeled images.
 
         Parameters
@@ -151,12 +156,12 @@ class NetworkClassifier(KerasClassifier):
         FewlabelError
             If `batch_size` or `min_steps` needs more memory than there is.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, targets = np.unique(y, return_inverse=True)
+        rows, labels = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(labels)
+        self.classes_, targets = np.unique(labels, return_inverse=True)
         keras, seed = new_session(self.random_state)
-        height, width, *channels = self.image_shape or (1, X.shape[1])
-        images = X.reshape(len(X), height, width, *(channels or [1]))
+        height, width, *channels = self.image_shape or (1, rows.shape[1])
+        images = rows.reshape(len(rows), height, width, *(channels or [1]))
         network = settings_of("classifiers", self.architecture).network
         self.model_ = network(keras, images.shape[1:], len(self.classes_))
         fit_network(
@@ -199,13 +204,20 @@ class EnsembleClassifier(KerasClassifier):
         Of both networks, uncompiled.
     """
 
-    def __init__(self, image_shape=None, cnn=None, wide_mlp=None, random_state=None):
+    def __init__(
+        self,
+        image_shape: tuple[int, ...] | None = None,
+        *,
+        cnn: dict[str, Any] | None = None,
+        wide_mlp: dict[str, Any] | None = None,
+        random_state: int | RandomState | None = None,
+    ):
         self.image_shape = image_shape
         self.cnn = cnn
         self.wide_mlp = wide_mlp
         self.random_state = random_state
 
-    def fit(self, X, y, callbacks=()):
+    def fit(self, X: ArrayLike, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
         """Train both networks on labeled images, one after the other; as `NetworkClassifier.fit`.
 
         Parameters
@@ -215,41 +227,30 @@ class EnsembleClassifier(KerasClassifier):
         callbacks : sequence of keras.callbacks.Callback, default=()
             Of the CNN's training.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
+        rows, labels = validate_data(self, X, y, dtype=np.float32)
+        n_columns = rows.shape[1]
         seed = check_random_state(self.random_state).randint(2**31)
-        n_pixels = math.prod(self.image_shape) if self.image_shape else X.shape[1]
-        embedding = slice(n_pixels if n_pixels < X.shape[1] else 0, None)
+        n_pixels = math.prod(self.image_shape) if self.image_shape else n_columns
+        embedding = slice(n_pixels if n_pixels < n_columns else 0, None)
         mlp = NetworkClassifier("wide_mlp", None, random_state=seed, **(self.wide_mlp or {}))
-        mlp.fit(X[:, embedding], y)
+        mlp.fit(rows[:, embedding], labels)
         cnn = NetworkClassifier("cnn", self.image_shape, random_state=seed, **(self.cnn or {}))
-        cnn.fit(X[:, :n_pixels], y, callbacks)
+        cnn.fit(rows[:, :n_pixels], labels, callbacks)
         self.classes_ = cnn.classes_
         keras = import_keras()
-        row = keras.Input((X.shape[1],))
+        row = keras.Input((n_columns,))
         views = [(cnn.model_, row[:, :n_pixels]), (mlp.model_, row[:, embedding])]
-        self.model_ = keras.Model(
-            row,
-            keras.layers.Average()(
-                [model(keras.layers.Reshape(model.input_shape[1:])(view)) for model, view in views]
-            ),
-            name="cnn_mlp_ensemble",
-        )
+        probabilities = [
+            model(keras.layers.Reshape(model.input_shape[1:])(view)) for model, view in views
+        ]
+        mean = keras.layers.Average()(probabilities)
+        self.model_ = keras.Model(row, mean, name="cnn_mlp_ensemble")
         return self
 
 
-def new_session(random_state):
-    """Begin a new model: Keras and the seed of all that is random in it.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-
-    Returns
-    -------
-    keras : module
-    seed : int
-    """
-    seed = check_random_state(random_state).randint(2**31)
+def new_session(random_state: int | RandomState | None) -> tuple[ModuleType, int]:
+    """Begin a new model: return Keras and the seed of all that is random in it."""
+    seed: int = check_random_state(random_state).randint(2**31)
     keras = import_keras()
     # Numbers layers from one again: their names do not depend on what was built before.
     keras.utils.clear_session(free_memory=False)
@@ -258,37 +259,38 @@ def new_session(random_state):
 
 
 def fit_network(
-    keras,
-    model,
-    loss,
-    images,
-    targets,
+    keras: ModuleType,
+    model: Any,
+    loss: Any,
+    images: Floats,
+    targets: Floats,
     *,
-    epochs,
-    min_steps,
-    batch_size,
-    learning_rate,
-    seed,
-    transform=None,
-    metrics=(),
-    callbacks=(),
-):
+    epochs: int,
+    min_steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    transform: Callable[[Floats, Generator], Floats] | None = None,
+    metrics: Sequence[Any] = (),
+    callbacks: Sequence[Any] = (),
+) -> None:
     """Train a model with Adam and a one-cycle learning rate; it stays uncompiled.
 
     It stops at the first loss that is not finite, as the weights then are not, either.
 
     Parameters
     ----------
-    keras : module
+    keras
     model : keras.Model
     loss : str or keras.losses.Loss
     images, targets : ndarray of shape (n_images, ...)
     epochs, min_steps, batch_size, learning_rate
         As in `NetworkClassifier`.
-    seed : int
+    seed
         Of the order of the images.
-    transform : callable (images, Generator) -> images, or None
-    metrics, callbacks : sequence
+    transform
+        Changes images at random, each time they are shown.
+    metrics, callbacks
         Keras's.
 
     Raises
@@ -302,30 +304,30 @@ def fit_network(
     trained = keras.Model(model.inputs, model.outputs)
     n_batches = max(len(images) // batch_size, math.ceil(min_steps / epochs))
     n_steps = epochs * n_batches
-    per_pass = max(len(images) // batch_size, 1)
-    outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    needs = {
-        # Of the largest batch, each layer's output and its gradient.
-        "batch_size": 2 * -(-len(images) // per_pass) * outputs * _FLOAT_BYTES,
-        "min_steps": -(-n_batches // per_pass) * len(images) * _INDEX_BYTES,
-    }
-    for name, value in (("batch_size", batch_size), ("min_steps", min_steps)):
-        require_memory(needs[name], f"{model.name}.{name}", value)
+    _require_memory(model, len(images), n_batches, batch_size, min_steps)
 
-    def diverged(what):
+    def diverged(what: str) -> DivergedError:
         return DivergedError(
             f"{model.name}.learning_rate is {learning_rate:g}, but {what} became infinite or not a "
             "number in training; lower it"
         )
 
-    def check_loss(batch, logs):
+    def check_loss(batch: int, logs: dict[str, float]) -> None:
         if not math.isfinite(logs["loss"]):
             raise diverged("the loss")
         bar.update()
 
     optimizer = keras.optimizers.Adam(one_cycle(keras, learning_rate, n_steps))
     trained.compile(optimizer, loss, metrics=list(metrics))
-    batches = shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed)
+    batches = shuffled_batches(
+        keras,
+        images,
+        targets,
+        batch_size=batch_size,
+        n_batches=n_batches,
+        transform=transform,
+        seed=seed,
+    )
     with progress(None, f"train {model.name}", total=n_steps) as bar:
         check = keras.callbacks.LambdaCallback(on_train_batch_end=check_loss)
         trained.fit(batches, epochs=epochs, verbose=0, callbacks=[check, *callbacks])
@@ -335,18 +337,20 @@ def fit_network(
         raise diverged("an output")
 
 
-def predict(model, X):
-    """Compute what a network gives for images, whose pixels may come in any shape.
+def _require_memory(
+    model: Any, n_images: int, n_batches: int, batch_size: int, min_steps: int
+) -> None:
+    per_pass = max(n_images // batch_size, 1)
+    # Of the largest batch, each layer's output and its gradient.
+    n_outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    of_batch = 2 * -(-n_images // per_pass) * n_outputs * _FLOAT_BYTES
+    require_memory(of_batch, f"{model.name}.batch_size", batch_size)
+    of_orders = -(-n_batches // per_pass) * n_images * _INDEX_BYTES
+    require_memory(of_orders, f"{model.name}.min_steps", min_steps)
 
-    Parameters
-    ----------
-    model : keras.Model
-    X : ndarray of shape (n_images, ...), float32
 
-    Returns
-    -------
-    ndarray of shape (n_images, n_outputs)
-    """
+def predict(model: Any, X: Floats) -> Floats:
+    """Return what a Keras model gives for images, whose pixels may come in any shape."""
     images = X.reshape(len(X), *model.input_shape[1:])
     # The last rows of a matrix product are added up in another order unless they fill a block: an
     # image's probabilities would depend on its place among the others, and on the processor.
@@ -359,43 +363,44 @@ def predict(model, X):
     )[: len(images)]
 
 
-def one_cycle(keras, peak, n_steps):
-    """Learning rate that rises for a tenth of the steps, then falls to zero by half a cosine."""
+def one_cycle(keras: ModuleType, peak: float, n_steps: int) -> Any:
+    """Return a learning rate that rises for a tenth of the steps, then falls as half a cosine."""
     warmup = max(n_steps // 10, 1)
     return keras.optimizers.schedules.CosineDecay(
         peak / 10, max(n_steps - warmup, 1), warmup_target=peak, warmup_steps=warmup
     )
 
 
-def shuffled_batches(keras, images, targets, batch_size, n_batches, transform, seed):
-    """Epochs of batches that pass over the images in one new order after another.
+def shuffled_batches(
+    keras: ModuleType,
+    images: Floats,
+    targets: Floats,
+    *,
+    batch_size: int,
+    n_batches: int,
+    transform: Callable[[Floats, Generator], Floats] | None,
+    seed: int,
+) -> Any:
+    """Return epochs of `n_batches` that pass over the images in one new order after another.
 
-    Parameters
-    ----------
-    images, targets : ndarray of shape (n_images, ...)
-    batch_size : int
-        A batch has at least this many images, or all of them: batch norm cannot bear a single one.
-    n_batches : int
-        Batches per epoch.
-    transform : callable (images, Generator) -> images, or None
-    seed : int
+    A batch has at least `batch_size` images, or all of them: batch norm cannot bear a single one.
     """
     per_pass = max(len(images) // batch_size, 1)
 
-    class Batches(keras.utils.PyDataset):
-        def __init__(self):
+    class Batches(keras.utils.PyDataset):  # type: ignore[name-defined]  # Keras has no types
+        def __init__(self) -> None:
             super().__init__()
             self.rng = np.random.default_rng(seed)
             self.on_epoch_end()
 
-        def on_epoch_end(self):
+        def on_epoch_end(self) -> None:
             n_passes = math.ceil(n_batches / per_pass)
             self.orders = [self.rng.permutation(len(images)) for _ in range(n_passes)]
 
-        def __len__(self):
+        def __len__(self) -> int:
             return n_batches
 
-        def __getitem__(self, i):
+        def __getitem__(self, i: int) -> tuple[Floats, Floats]:
             turn, within = divmod(i, per_pass)
             rows = self.orders[turn][within::per_pass]
             batch = images[rows]

@@ -1,5 +1,8 @@
 """The convolutional network of the published notebook."""
 
+from types import ModuleType
+from typing import Any
+
 from fewlabel.classifiers.network_method import BatchSize, Epochs, LabelSmoothing, NetworkMethod
 
 
@@ -9,7 +12,7 @@ class Settings(NetworkMethod):
     label_smoothing: LabelSmoothing = 0.0
 
     @staticmethod
-    def network(keras, input_shape, n_classes):
+    def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
         """Three convolutions, two halved by max pooling, and two dense layers.
 
         The network of the published notebook that clusters MNIST, except for padding, without which

@@ -1,5 +1,8 @@
 """One wide hidden layer."""
 
+from types import ModuleType
+from typing import Any
+
 from fewlabel.classifiers.network_method import (
     BatchSize,
     Epochs,
@@ -17,7 +20,7 @@ class WideMlp(NetworkMethod):
     label_smoothing: LabelSmoothing = 0.1
 
     @staticmethod
-    def network(keras, input_shape, n_classes):
+    def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
         """One wide hidden layer, with much noise, so that it learns no single wrong label."""
         layers = keras.layers
         return keras.Sequential(
@@ -37,7 +40,3 @@ class WideMlp(NetworkMethod):
 
 class Settings(WideMlp):
     features: Features = "embedding"
-
-    @property
-    def reads(self):
-        return self.features

@@ -271,7 +271,8 @@ def _read_all(place, names, image_size):
             except ValueError as error:
                 problems[i] = str(error)
 
-    for_each_block(read, len(names), _BLOCK_FILES, f"read {len(names):,} files")
+    description = f"read {len(names):,} files"
+    for_each_block(read, len(names), block_rows=_BLOCK_FILES, description=description)
     return images, hashes, problems
 
 

@@ -1,18 +1,17 @@
 """Whether images and their features tell anything apart."""
 
-import sys
+import logging
 
 import numpy as np
 
+from fewlabel.arrays import Array, Floats
 from fewlabel.errors import FewlabelError
 
+_logger = logging.getLogger(__name__)
 
-def check_images(images: np.ndarray) -> None:
-    """Refuse images that are all alike.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, ...)
+def check_images(images: Array) -> None:
+    """Refuse images, of shape (n_images, ...), that are all alike.
 
     Raises
     ------
@@ -22,8 +21,8 @@ def check_images(images: np.ndarray) -> None:
         raise FewlabelError(f"all {len(images)} training images are alike, so no label tells more")
 
 
-def check_features(features: np.ndarray, method: str, n_components: int) -> None:
-    """Refuse features that are not finite or all the same, and say if there are fewer than asked.
+def check_features(features: Floats, method: str, n_components: int) -> None:
+    """Refuse features that are not finite or all the same, and log if there are fewer than asked.
 
     Parameters
     ----------
@@ -46,8 +45,7 @@ def check_features(features: np.ndarray, method: str, n_components: int) -> None
             f"{method!r}, which cannot tell them apart; choose another method"
         )
     if n_components > features.shape[1]:
-        print(
+        _logger.info(
             f"embed.{method}.n_components is {n_components}, but {len(features)} training images "
-            f"have no more than {features.shape[1]} components, which are kept",
-            file=sys.stderr,
+            f"have no more than {features.shape[1]} components, which are kept"
         )

@@ -6,34 +6,33 @@ AISTATS 2011. No label, no network and no GPU is needed.
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.embeddings.patches import PCA_IMAGES
+from fewlabel.arrays import Array, Floats
+from fewlabel.embeddings.patches import PCA_IMAGES, problems_of_patches
 from fewlabel.parallel import for_each_block, log_duration
 from fewlabel.rows import scale_to_length
 
+BLOCK_PATCHES = 2048
 CONTRAST_EPSILON = 0.01
 WHITENING_EPSILON = 0.1
-_BLOCK_PATCHES = 2048
-_FLOAT_BYTES = 4
-_INDEX_BYTES = 8
 _TINY = np.finfo(np.float32).tiny
 
 
-def contrast_normalize(patches):
-    """Give each patch zero mean and about unit variance, in place.
+def contrast_normalize(patches: Floats) -> Floats:
+    """Give each patch, a row of pixels in [0, 1], zero mean and about unit variance, in place.
 
-    Parameters
-    ----------
-    patches : ndarray of shape (n_patches, n_pixels), float32
-        Pixels in [0, 1]: the 0.01 added to the variance, which keeps flat patches flat, is for
-        that scale.
+    The 0.01 that is added to the variance keeps flat patches flat.
     """
     patches -= patches.mean(axis=1, keepdims=True)
     variance = np.einsum("ij,ij->i", patches, patches) / patches.shape[1]
@@ -41,13 +40,13 @@ def contrast_normalize(patches):
     return patches
 
 
-def local_deviation(images, patch_shape):
-    """Root of the variance plus 0.01 of each patch: what `contrast_normalize` divides it by.
+def local_deviation(images: Floats, patch_shape: tuple[int, int]) -> Floats:
+    """Return the root of variance plus 0.01 of each patch: the divisor of `contrast_normalize`.
 
     Parameters
     ----------
-    images : ndarray of shape (n_images, height, width, n_channels), float32
-    patch_shape : tuple of two ints
+    images : ndarray of shape (n_images, height, width, n_channels)
+    patch_shape
 
     Returns
     -------
@@ -56,17 +55,18 @@ def local_deviation(images, patch_shape):
     height, width = patch_shape
     n_rows, n_columns = images.shape[1] - height + 1, images.shape[2] - width + 1
 
-    def patch_mean(values):
-        values = values.mean(axis=3)
-        values = sum(values[:, i : i + n_rows] for i in range(height))
-        return sum(values[:, :, j : j + n_columns] for j in range(width)) / (height * width)
+    def patch_mean(values: Floats) -> Any:
+        gray = values.mean(axis=3)
+        rows: Any = sum(gray[:, i : i + n_rows] for i in range(height))
+        return sum(rows[:, :, j : j + n_columns] for j in range(width)) / (height * width)
 
     variance = patch_mean(images**2) - patch_mean(images) ** 2
-    return np.sqrt(np.maximum(variance, 0) + CONTRAST_EPSILON)
+    deviation: Floats = np.sqrt(np.maximum(variance, 0) + CONTRAST_EPSILON)
+    return deviation
 
 
-def zca_whitening(patches):
-    """Mean and matrix that whiten patches and turn them back to the pixel axes (ZCA).
+def zca_whitening(patches: Array) -> tuple[Array, Array]:
+    """Return mean and matrix that whiten patches and turn them back to the pixel axes (ZCA).
 
     Parameters
     ----------
@@ -85,16 +85,17 @@ def zca_whitening(patches):
     return mean, (eigenvectors * scale) @ eigenvectors.T
 
 
-def spherical_kmeans(vectors, n_centroids, n_iterations, rng):
-    """Unit-length centroids that maximize the summed dot product with the vectors they own.
+def spherical_kmeans(
+    vectors: Array, *, n_centroids: int, n_iterations: int, rng: RandomState
+) -> Array:
+    """Fit unit-length centroids that maximize the summed dot product with the vectors they own.
 
     A centroid that owns nothing restarts at a random vector.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_vectors, n_features)
-    n_centroids, n_iterations : int
-    rng : numpy.random.RandomState
+    n_centroids, n_iterations, rng
 
     Returns
     -------
@@ -104,13 +105,12 @@ def spherical_kmeans(vectors, n_centroids, n_iterations, rng):
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
     owner = np.empty(len(vectors), np.intp)
 
-    def assign(rows):
+    def assign(rows: slice) -> None:
         np.argmax(vectors[rows] @ centroids.T, axis=1, out=owner[rows])
 
     for iteration in range(n_iterations):
-        for_each_block(
-            assign, len(vectors), _BLOCK_PATCHES, f"patch k-means {iteration + 1}/{n_iterations}"
-        )
+        description = f"patch k-means {iteration + 1}/{n_iterations}"
+        for_each_block(assign, len(vectors), block_rows=BLOCK_PATCHES, description=description)
         by_owner = np.argsort(owner, kind="stable")
         owners, starts = np.unique(owner[by_owner], return_index=True)
         centroids[owners] = np.add.reduceat(vectors[by_owner], starts)
@@ -118,32 +118,6 @@ def spherical_kmeans(vectors, n_centroids, n_iterations, rng):
         centroids[empty] = vectors[rng.randint(len(vectors), size=len(empty))]
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
     return centroids
-
-
-def memory_needed(settings, image_shape, n_images, n_threads):
-    """Return what `PatchEmbedding` needs in bytes, at least, by the setting that decides it.
-
-    Parameters
-    ----------
-    settings : dict
-        n_sampled_patches, patch_size, n_centroids and pooling_grid of `PatchEmbedding`.
-    image_shape : tuple of ints
-    n_images, n_threads : int
-
-    Returns
-    -------
-    dict of str to int
-    """
-    n_values = settings["patch_size"] ** 2 * math.prod(image_shape[2:])
-    # Patches, whitened patches and a copy of them; image, row, column and owner of each.
-    of_patch = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
-    # Pooled responses and a centered copy of them; each thread compares a block of patches.
-    n_pooled = 2 * min(n_images, PCA_IMAGES) * settings["pooling_grid"] ** 2
-    of_centroid = (n_pooled + n_threads * _BLOCK_PATCHES + n_values) * _FLOAT_BYTES
-    return {
-        "n_sampled_patches": settings["n_sampled_patches"] * of_patch,
-        "n_centroids": settings["n_centroids"] * of_centroid,
-    }
 
 
 class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -187,6 +161,13 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     ----------
     A. Coates, H. Lee, A. Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature
     Learning", AISTATS 2011.
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).random((20, 8 * 8))
+    >>> small = {"n_centroids": 16, "n_sampled_patches": 500, "n_components": 5}
+    >>> PatchEmbedding((8, 8), patch_size=3, **small).fit_transform(images).shape
+    (20, 5)
     """
 
     _N_ITERATIONS = 10
@@ -195,14 +176,15 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        image_shape=None,
-        patch_size=6,
-        n_centroids=400,
-        n_sampled_patches=200_000,
-        pooling_grid=3,
-        n_components=128,
-        variance_power=0.25,
-        random_state=None,
+        image_shape: tuple[int, ...] | None = None,
+        *,
+        patch_size: int = 6,
+        n_centroids: int = 400,
+        n_sampled_patches: int = 200_000,
+        pooling_grid: int = 3,
+        n_components: int = 128,
+        variance_power: float = 0.25,
+        random_state: int | RandomState | None = None,
     ):
         self.image_shape = image_shape
         self.patch_size = patch_size
@@ -213,8 +195,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.variance_power = variance_power
         self.random_state = random_state
 
-    def fit(self, X, y=None):
-        """Learn whitening, centroids and principal components.
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Fit whitening, centroids and principal components.
 
         Parameters
         ----------
@@ -228,13 +210,14 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If images of `image_shape` have no such patches or regions, or patches of one gray
             pixel, which have no contrast.
         """
-        X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         rng = check_random_state(self.random_state)
-        images = X.reshape(-1, *self._check_image_shape(X.shape[1]))
-        if self.image_shape is not None:
-            self._check_patches(*images.shape[1:])
+        images = self._as_images(validate_data(self, X, dtype=np.float32, ensure_min_samples=2))
+        for problem in problems_of_patches(
+            self.image_shape or (), self.patch_size, self.pooling_grid
+        ):
+            raise ValueError(problem)
         self.filters_ = self._learn_filters(images, rng)
-        features = self._pooled_responses(images[rng.permutation(len(X))[:PCA_IMAGES]])
+        features = self._pooled_responses(images[rng.permutation(len(images))[:PCA_IMAGES]])
         n_components = min(self.n_components, *features.shape)
         solver = "randomized" if n_components < min(features.shape) / 4 else "full"
         self.pca_ = PCA(n_components, svd_solver=solver, random_state=rng.randint(2**31))
@@ -244,7 +227,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.scale_ = np.maximum(variance, _TINY) ** -self.variance_power
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Floats:
         """Embed images.
 
         Parameters
@@ -253,89 +236,73 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Returns
         -------
-        ndarray of shape (n_images, n_components), float32
+        ndarray of shape (n_images, n_components)
             Each row's length is the root of n_components.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        images = X.reshape(-1, *self._check_image_shape(X.shape[1]))
-        embedding = np.empty((len(X), self._n_features_out), np.float32)
+        images = self._as_images(validate_data(self, X, dtype=np.float32, reset=False))
+        embedding = np.empty((len(images), self._n_features_out), np.float32)
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
         offset = self.pca_.mean_ @ projection
         # A slice at a time, so that memory does not grow with the pooled responses of all images.
-        for start in range(0, len(X), PCA_IMAGES):
+        for start in range(0, len(images), PCA_IMAGES):
             rows = slice(start, start + PCA_IMAGES)
             embedding[rows] = self._pooled_responses(images[rows]) @ projection - offset
         return scale_to_length(embedding, self._n_features_out**0.5)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return len(self.scale_)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _check_image_shape(self, n_pixels):
-        shape = (1, n_pixels) if self.image_shape is None else tuple(self.image_shape)
-        if math.prod(shape) != n_pixels:
-            raise ValueError(f"X has {n_pixels} features, which is not image_shape {shape}.")
-        return shape if len(shape) == 3 else (*shape, 1)
+    def _as_images(self, X: Floats) -> Floats:
+        shape = (1, X.shape[1]) if self.image_shape is None else tuple(self.image_shape)
+        if math.prod(shape) != X.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} features, which is not image_shape {shape}.")
+        return X.reshape(-1, *shape[:2], math.prod(shape[2:]))
 
-    def _check_patches(self, height, width, n_channels):
-        side = min(height, width)
-        n_positions = side - self.patch_size + 1
-        if self.patch_size > side:
-            raise ValueError(
-                f"patch_size is {self.patch_size}, but must be at most {side}, since images are "
-                f"{height} x {width} pixels."
-            )
-        if self.patch_size == n_channels == 1:
-            raise ValueError("patch_size is 1, but a patch of one gray pixel has no contrast.")
-        if self.pooling_grid > n_positions:
-            raise ValueError(
-                f"pooling_grid is {self.pooling_grid}, but must be at most {n_positions}: a "
-                "patch has no more positions per side."
-            )
-
-    def _learn_filters(self, images, rng):
-        n_images, *image_shape = images.shape[:3]
-        self.patch_shape_ = tuple(min(self.patch_size, side) for side in image_shape)
+    def _learn_filters(self, images: Floats, rng: RandomState) -> Floats:
+        n_images, height, width, _ = images.shape
+        self.patch_shape_ = (min(self.patch_size, height), min(self.patch_size, width))
         corners = [
-            rng.randint(side - patch_side + 1, size=self.n_sampled_patches)
-            for side, patch_side in zip(image_shape, self.patch_shape_, strict=True)
+            rng.randint(n_positions, size=self.n_sampled_patches)
+            for n_positions in self._positions(images)
         ]
         windows = sliding_window_view(images, self.patch_shape_, axis=(1, 2))
         sampled = windows[rng.randint(n_images, size=self.n_sampled_patches), *corners]
         patches = contrast_normalize(sampled.reshape(len(sampled), -1))
         mean, whitening = zca_whitening(patches)
         centroids = spherical_kmeans(
-            (patches - mean) @ whitening, self.n_centroids, self._N_ITERATIONS, rng
+            (patches - mean) @ whitening,
+            n_centroids=self.n_centroids,
+            n_iterations=self._N_ITERATIONS,
+            rng=rng,
         )
         filters = whitening @ centroids.T
         threshold = mean @ filters + 1
         return np.vstack([filters - filters.mean(axis=0), -threshold]).astype(np.float32)
 
-    def _pooled_responses(self, images):
-        patch_shape = self.patch_shape_
-        n_positions = [
-            side - patch_side + 1
-            for side, patch_side in zip(images.shape[1:3], patch_shape, strict=True)
-        ]
+    def _positions(self, images: Floats) -> Sequence[int]:
+        patch_height, patch_width = self.patch_shape_
+        return images.shape[1] - patch_height + 1, images.shape[2] - patch_width + 1
+
+    def _pooled_responses(self, images: Floats) -> Floats:
         row_edges, column_edges = (
             np.linspace(0, n, min(self.pooling_grid, n) + 1).round().astype(int)
-            for n in n_positions
+            for n in self._positions(images)
         )
-        in_column = np.repeat(np.arange(len(column_edges) - 1), np.diff(column_edges))
-        pooling = (np.arange(len(column_edges) - 1)[:, None] == in_column).astype(np.float32)
+        n_rows, n_columns = len(row_edges) - 1, len(column_edges) - 1
+        pooling = np.repeat(np.eye(n_columns, dtype=np.float32), np.diff(column_edges), axis=1)
         pooling /= pooling.sum(axis=1, keepdims=True)
-        n_cells = (len(row_edges) - 1, len(pooling))
-        pooled = np.empty((len(images), *n_cells, self.n_centroids), np.float32)
+        pooled = np.empty((len(images), n_rows, n_columns, self.n_centroids), np.float32)
 
-        def encode(rows):
-            deviation = local_deviation(images[rows], patch_shape)
-            windows = sliding_window_view(images[rows], patch_shape, axis=(1, 2))
+        def encode(rows: slice) -> None:
+            deviation = local_deviation(images[rows], self.patch_shape_)
+            windows = sliding_window_view(images[rows], self.patch_shape_, axis=(1, 2))
             patches = np.empty((*deviation.shape, len(self.filters_)), np.float32)
             patches[..., :-1].reshape(windows.shape)[...] = windows
             patches[..., -1] = deviation
@@ -353,6 +320,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     np.maximum(responses, 0, out=responses)
                     np.matmul(weights[few], responses, out=pooled[rows][few, cell_row])
 
-        for_each_block(encode, len(images), self._BLOCK_IMAGES, "patch responses")
+        for_each_block(
+            encode, len(images), block_rows=self._BLOCK_IMAGES, description="patch responses"
+        )
         features = pooled.reshape(len(images), -1)
         return np.sqrt(features, out=features)

@@ -5,11 +5,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fewlabel.embeddings.components import too_large
+from fewlabel.arrays import Floats, Transformer
+from fewlabel.embeddings.components import leading_components, too_large
 from fewlabel.methods import MAX_INT, EmbeddingMethod, PositiveInt, Share
 
 PCA_IMAGES = 10_000
 """Most images that principal components are learned from."""
+_FLOAT_BYTES = 4
+_INDEX_BYTES = 8
 
 
 class Settings(EmbeddingMethod):
@@ -48,54 +51,78 @@ class Settings(EmbeddingMethod):
     ordered_components: ClassVar[bool] = True
     needs_unit_pixels: ClassVar[bool] = True
 
-    @property
-    def n_leading(self):
-        return self.n_leading_components
-
-    def problems(self, n_images, image_shape):
+    def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
         n_responses = self.pooling_grid**2 * self.n_centroids
-        limits = [
+        problems = problems_of_patches(image_shape or (), self.patch_size, self.pooling_grid)
+        problems += too_large(
             (
-                "patches.n_leading_components",
+                "n_leading_components",
                 self.n_leading_components,
                 self.n_components,
                 "they are the first of embed.patches.n_components",
             ),
             (
-                "patches.n_components",
+                "n_components",
                 self.n_components,
                 min(n_responses, PCA_IMAGES),
                 f"they are of {n_responses} responses (n_centroids times the square of "
                 f"pooling_grid) of at most {PCA_IMAGES} images",
             ),
-        ]
-        if not image_shape:
-            return too_large(*limits)
-        height, width, *channels = image_shape
-        size = self.patch_size
-        if size == 1 and math.prod(channels) == 1:
-            return [
-                "embed.patches.patch_size is 1, but must be at least 2 where images are gray: a "
-                "single gray value has no contrast"
-            ]
-        side = min(height, width)
-        n_positions = side - size + 1
-        images = f"images are {height} x {width} pixels"
-        positions = f"a patch of {size} pixels has {n_positions} positions per side, since {images}"
-        return too_large(
-            ("patches.patch_size", size, side, images),
-            ("patches.pooling_grid", self.pooling_grid, n_positions, positions),
-            *limits,
         )
+        return [f"embed.patches.{problem}" for problem in problems]
 
-    def memory_needed(self, image_shape, n_images, n_threads):
-        from fewlabel.embeddings.patch_embedding import memory_needed
+    def memory_needed(
+        self, image_shape: tuple[int, ...], n_images: list[int], n_threads: int
+    ) -> dict[str, int]:
+        from fewlabel.embeddings.patch_embedding import BLOCK_PATCHES
 
-        needed = memory_needed(dict(self), image_shape, n_images[0], n_threads)
-        return needed | {"n_components": 4 * self.n_components * sum(n_images)}
+        n_values = self.patch_size**2 * math.prod(image_shape[2:])
+        # Patches, whitened patches and a copy of them; image, row, column and owner of each.
+        of_patch = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
+        # Pooled responses and a centered copy of them; each thread compares a block of patches.
+        n_pooled = 2 * min(n_images[0], PCA_IMAGES) * self.pooling_grid**2
+        of_centroid = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * _FLOAT_BYTES
+        return {
+            "n_components": self.n_components * sum(n_images) * _FLOAT_BYTES,
+            "n_sampled_patches": self.n_sampled_patches * of_patch,
+            "n_centroids": self.n_centroids * of_centroid,
+        }
 
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from fewlabel.embeddings.patch_embedding import PatchEmbedding
 
         settings = self.model_dump(exclude={"n_leading_components"})
         return PatchEmbedding(image_shape, **settings, random_state=seed)
+
+    def leading(self, features: Floats) -> Floats:
+        return leading_components(features, self.n_leading_components)
+
+
+def problems_of_patches(
+    image_shape: tuple[int, ...], patch_size: int, pooling_grid: int
+) -> list[str]:
+    """Say which patches and pooling regions images do not have; of no shape, nothing is known.
+
+    Examples
+    --------
+    >>> problems_of_patches((8, 9), patch_size=10, pooling_grid=1)[0]
+    'patch_size is 10, but must be at most 8: images are 8 x 9 pixels'
+    """
+    if not image_shape:
+        return []
+    height, width, *channels = image_shape
+    if patch_size == math.prod(channels) == 1:
+        return [
+            "patch_size is 1, but must be at least 2 where images are gray: a single gray value "
+            "has no contrast"
+        ]
+    side = min(height, width)
+    n_positions = side - patch_size + 1
+    images = f"images are {height} x {width} pixels"
+    positions = (
+        f"a patch of {patch_size} pixels has {n_positions} positions per side, since {images}"
+    )
+    return too_large(
+        ("patch_size", patch_size, side, images),
+        ("pooling_grid", pooling_grid, n_positions, positions),
+    )

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from fewlabel.arrays import Transformer
 from fewlabel.embeddings.components import too_large
 from fewlabel.methods import EmbeddingMethod, PositiveInt
 
@@ -16,18 +17,21 @@ class Settings(EmbeddingMethod):
 
     ordered_components: ClassVar[bool] = True
 
-    def problems(self, n_images, image_shape):
-        if not image_shape:
+    def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
+        if n_images is None or image_shape is None:
             return []
         n_values = math.prod(image_shape)
         reason = f"there are {n_images} training images of {n_values} values"
         limit = min(n_images, n_values)
-        return too_large(("pca.n_components", self.n_components, limit, reason))
+        return too_large(("embed.pca.n_components", self.n_components, limit, reason))
 
-    def memory_needed(self, image_shape, n_images, n_threads):
+    def memory_needed(
+        self, image_shape: tuple[int, ...], n_images: list[int], n_threads: int
+    ) -> dict[str, int]:
         return {"n_components": 4 * self.n_components * sum(n_images)}
 
-    def build(self, image_shape, seed):
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from sklearn.decomposition import PCA
 
-        return PCA(self.n_components, random_state=seed)
+        pca: Transformer = PCA(self.n_components, random_state=seed)
+        return pca

@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from fewlabel.methods import PropagationMethod
+from fewlabel.arrays import Floats, Ints
+from fewlabel.methods import Pool, PropagationMethod
 
 
 class Settings(PropagationMethod):
     """Nothing to set."""
 
-    def propagate(self, pool):
+    def propagate(self, pool: Pool) -> tuple[Ints, Floats]:
         return spread_over_clusters(pool.assignment, pool.distance(), pool.y)
 
 
-def spread_over_clusters(assignment, distance, y):
+def spread_over_clusters(assignment: Ints, distance: Floats, y: Ints) -> tuple[Ints, Floats]:
     """Give each image the label of its cluster's labeled image, with confidence in the near ones.
 
     Of several labels in a cluster, the most frequent counts, the smallest of equals; an image that
@@ -20,18 +21,24 @@ def spread_over_clusters(assignment, distance, y):
 
     Parameters
     ----------
-    assignment : ndarray of shape (n_images,), int
-    distance : ndarray of shape (n_images,), float
+    assignment : ndarray of shape (n_images,)
+    distance : ndarray of shape (n_images,)
         To the centroid of the image's cluster.
-    y : ndarray of shape (n_images,), int
+    y : ndarray of shape (n_images,)
         Labels, -1 where unlabeled.
 
     Returns
     -------
     pseudo_labels : ndarray of shape (n_images,), int64
         -1 in a cluster without a label.
-    confidence : ndarray of shape (n_images,), float32
+    confidence : ndarray of shape (n_images,)
         The negative distance; infinite where `y` has a label.
+
+    Examples
+    --------
+    >>> assignment, y = np.array([0, 0, 1]), np.array([7, -1, -1])
+    >>> spread_over_clusters(assignment, np.array([1, 2, 3]), y)
+    (array([ 7,  7, -1]), array([inf, -2., -3.], dtype=float32))
     """
     labeled = np.flatnonzero(y >= 0)
     votes = np.zeros((assignment.max() + 1, max(y.max() + 1, 1)), int)

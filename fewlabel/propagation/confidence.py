@@ -2,35 +2,42 @@
 
 import numpy as np
 
+from fewlabel.arrays import Array, Floats, Ints
 
-def cluster_weights(assignment, y):
+
+def cluster_weights(assignment: Ints, y: Ints) -> Array:
     """Return how much the label of each image counts: its cluster's size per label in it.
 
-    Parameters
-    ----------
-    assignment, y : ndarray of shape (n_images,), int
+    All arrays are of shape (n_images,).
 
-    Returns
-    -------
-    ndarray of shape (n_images,), float
+    Examples
+    --------
+    >>> cluster_weights(np.array([0, 0, 0, 1]), np.array([5, 6, -1, 7]))
+    array([1.5, 1.5, 1.5, 1. ])
     """
     n_labels = np.bincount(assignment[y >= 0], minlength=assignment.max() + 1)
-    return (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
+    weights: Array = (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
+    return weights
 
 
-def best_class(probabilities, y):
+def best_class(probabilities: Floats, y: Ints) -> tuple[Ints, Floats]:
     """Return the most probable class of each image, and its margin as confidence.
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n_images, n_classes), float32
-    y : ndarray of shape (n_images,), int
+    probabilities : ndarray of shape (n_images, n_classes)
+    y : ndarray of shape (n_images,)
         Labels, which stay; -1 where unlabeled.
 
     Returns
     -------
     pseudo_labels, confidence
         As of `fewlabel.methods.PropagationMethod.propagate`.
+
+    Examples
+    --------
+    >>> best_class(np.array([[0.25, 0.75], [0.5, 0.5], [1, 0]]), np.array([-1, -1, 1]))
+    (array([ 1, -1,  1]), array([0.5, 0. , inf]))
     """
     second, best = np.partition(probabilities, (-2, -1), axis=1)[:, -2:].T
     confidence = best - second

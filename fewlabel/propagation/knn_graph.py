@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fewlabel.arrays import Array, Floats, Graph, Ints
 from fewlabel.parallel import for_each_block, progress
 from fewlabel.rows import scale_to_length
 
@@ -9,7 +10,7 @@ _BLOCK_ROWS = 128
 _STRIDE = 32
 
 
-def nearest_neighbors(X, n_neighbors):
+def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
     """Find each row's exact nearest neighbors among the other rows, by Euclidean distance.
 
     All distances come from matrix products. Selecting the best of n candidates a row costs more
@@ -18,14 +19,21 @@ def nearest_neighbors(X, n_neighbors):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features), float32
-    n_neighbors : int, less than n_samples
+    X : ndarray of shape (n_samples, n_features)
+    n_neighbors
+        Less than n_samples.
 
     Returns
     -------
     neighbors : ndarray of shape (n_samples, n_neighbors), int32
         Nearest first.
-    distances : ndarray of shape (n_samples, n_neighbors), float32
+    distances : ndarray of shape (n_samples, n_neighbors)
+
+    Examples
+    --------
+    >>> neighbors, distances = nearest_neighbors(np.array([[0], [1], [3]], np.float32), 1)
+    >>> neighbors.ravel(), distances.ravel()
+    (array([1, 0, 1], dtype=int32), array([1., 1., 2.], dtype=float32))
     """
     n_samples = len(X)
     n_groups = -(-n_samples // _STRIDE)
@@ -39,7 +47,7 @@ def nearest_neighbors(X, n_neighbors):
     n_best_groups = min(n_neighbors, n_groups)
     members = np.arange(_STRIDE) * n_groups
 
-    def find(rows):
+    def find(rows: slice) -> None:
         closeness = centered[rows] @ columns
         closeness -= half_norms
         own = np.arange(rows.start, rows.stop)
@@ -57,25 +65,30 @@ def nearest_neighbors(X, n_neighbors):
         neighbors[rows] = np.take_along_axis(found, order, axis=1)
         distances[rows] = np.take_along_axis(exact, order, axis=1)
 
-    for_each_block(find, n_samples, _BLOCK_ROWS, "nearest neighbors")
+    for_each_block(find, n_samples, block_rows=_BLOCK_ROWS, description="nearest neighbors")
     return neighbors, distances
 
 
-def affinity_graph(neighbors, distances):
-    """Weights exp(-4 d^2 / d_k^2) of the kNN graph, symmetrized and normalized.
+def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:
+    """Return weights exp(-4 d^2 / d_k^2) of the kNN graph, symmetrized and normalized.
 
     The width of each image's kernel is the distance d_k to its last neighbor, so a sparse region
     is as well connected as a dense one.
 
     Parameters
     ----------
-    neighbors : ndarray of shape (n_samples, n_neighbors), int
-    distances : ndarray of shape (n_samples, n_neighbors), float
+    neighbors, distances : ndarray of shape (n_samples, n_neighbors)
 
     Returns
     -------
     scipy.sparse.csr_array of shape (n_samples, n_samples), float32
         D^-1/2 W D^-1/2 (D. Zhou et al., NIPS 2003).
+
+    Examples
+    --------
+    >>> affinity_graph(np.array([[1], [0]]), np.ones((2, 1), np.float32)).toarray().round(3)
+    array([[0., 1.],
+           [1., 0.]], dtype=float32)
     """
     from scipy import sparse
 
@@ -94,60 +107,74 @@ def affinity_graph(neighbors, distances):
     return graph.astype(np.float32)
 
 
-def spread_labels(graph, y, weights, n_classes, alpha, n_iterations):
-    """Spread the labels over the graph: class probabilities of every image.
+def spread_labels(
+    graph: Graph,
+    y: Ints,
+    weights: Array,
+    n_classes: int,
+    *,
+    alpha: float,
+    n_iterations: int,
+) -> Floats:
+    """Return class probabilities of every image, by spreading the labels over the graph.
 
     Parameters
     ----------
     graph : sparse array of shape (n_samples, n_samples)
         From `affinity_graph`.
-    y : ndarray of shape (n_samples,), int
+    y : ndarray of shape (n_samples,)
         Class of an image, -1 where it is unlabeled.
-    weights : ndarray of shape (n_samples,), float
+    weights : ndarray of shape (n_samples,)
         How much a label counts.
-    n_classes : int
+    n_classes
     alpha : float in (0, 1)
         Share of an image's scores that comes from its neighbors in each iteration.
-    n_iterations : int
+    n_iterations
 
     Returns
     -------
-    ndarray of shape (n_samples, n_classes), float32
+    ndarray of shape (n_samples, n_classes)
         Rows sum to one; uniform where no label reaches.
 
     References
     ----------
     D. Zhou, O. Bousquet, T. Lal, J. Weston, B. Schoelkopf, "Learning with Local and Global
     Consistency", NIPS 2003.
+
+    Examples
+    --------
+    >>> graph = affinity_graph(*nearest_neighbors(np.array([[0], [1], [9], [10]], np.float32), 1))
+    >>> y = np.array([0, -1, -1, 1])
+    >>> spread_labels(graph, y, np.ones(4), n_classes=2, alpha=0.9, n_iterations=9).argmax(axis=1)
+    array([0, 0, 1, 1])
     """
     labeled = np.flatnonzero(y >= 0)
     seeds = np.zeros((len(y), n_classes), np.float32)
     seeds[labeled, y[labeled]] = weights[labeled]
-    return smooth(graph, seeds, alpha, n_iterations)
+    return smooth(graph, seeds, alpha=alpha, n_iterations=n_iterations)
 
 
-def smooth(graph, seeds, alpha, n_iterations):
-    """Mix the scores of each image with those of its neighbors, repeatedly.
+def smooth(graph: Graph, seeds: Floats, *, alpha: float, n_iterations: int) -> Floats:
+    """Mix the scores of each image with those of its neighbors, repeatedly, as `spread_labels`.
 
     Parameters
     ----------
     graph, alpha, n_iterations
-        As in `spread_labels`.
-    seeds : ndarray of shape (n_samples, n_classes), float32
+    seeds : ndarray of shape (n_samples, n_classes)
         Not negative.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_classes), float32
+    ndarray of shape (n_samples, n_classes)
         Rows sum to one; uniform where nothing reaches.
     """
-    scores = diffuse(graph, seeds, alpha, n_iterations)
+    scores = _diffuse(graph, seeds, alpha, n_iterations)
     total = scores.sum(axis=1, keepdims=True)
     reached = total > 0
     return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))
 
 
-def graph_smoothed_features(graph, X, alpha, n_iterations):
+def graph_smoothed_features(graph: Graph, X: Floats, *, alpha: float, n_iterations: int) -> Floats:
     """Smooth the features of images over the graph, and append half of the features themselves.
 
     Clusters of these follow the graph that labels spread over, and their representatives are
@@ -157,31 +184,20 @@ def graph_smoothed_features(graph, X, alpha, n_iterations):
     ----------
     graph, alpha, n_iterations
         As in `spread_labels`.
-    X : ndarray of shape (n_samples, n_features), float32
+    X : ndarray of shape (n_samples, n_features)
 
     Returns
     -------
-    ndarray of shape (n_samples, 2 * n_features), float32
+    ndarray of shape (n_samples, 2 * n_features)
         Rows of X diffused over the graph, each of the length that it had; then half of X.
     """
     length = np.linalg.norm(X, axis=1, keepdims=True)
-    smoothed = scale_to_length(diffuse(graph, X, alpha, n_iterations), length)
+    smoothed = scale_to_length(_diffuse(graph, X, alpha, n_iterations), length)
     return np.hstack([smoothed, X / 2])
 
 
-def diffuse(graph, rows, alpha, n_iterations):
-    """Add to the row of each image those of its neighbors, and of theirs.
-
-    Parameters
-    ----------
-    graph, alpha, n_iterations
-        As in `spread_labels`.
-    rows : ndarray of shape (n_samples, n_features), float32
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features), float32
-    """
+def _diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floats:
+    """Add to the row of each image those of its neighbors, and of theirs."""
     diffused = rows
     for _ in progress(range(n_iterations), "spread"):
         diffused = alpha * (graph @ diffused) + (1 - alpha) * rows

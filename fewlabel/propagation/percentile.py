@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from fewlabel.arrays import Bools, Floats, Ints
 
-def most_confident(confidence, assignment, percentile):
+
+def most_confident(confidence: Floats, assignment: Ints, percentile: float) -> Bools:
     """Choose the most confident share of each cluster.
 
     Taken within each cluster, since over all images at once the hard classes would starve. A
@@ -12,15 +14,20 @@ def most_confident(confidence, assignment, percentile):
 
     Parameters
     ----------
-    confidence : ndarray of shape (n_images,), float
+    confidence : ndarray of shape (n_images,)
         Larger is surer.
-    assignment : ndarray of shape (n_images,), int
+    assignment : ndarray of shape (n_images,)
         Cluster of each image.
     percentile : float, 0 < percentile <= 100
 
     Returns
     -------
-    ndarray of shape (n_images,), bool
+    ndarray of shape (n_images,)
+
+    Examples
+    --------
+    >>> most_confident(np.array([3, 1, 2, 0]), np.array([0, 0, 0, 1]), percentile=50)
+    array([ True, False,  True,  True])
     """
     by_confidence = np.lexsort((-confidence, assignment))
     _, first, cluster, size = np.unique(

@@ -3,8 +3,9 @@
 import numpy as np
 from pydantic import Field
 
+from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
-from fewlabel.methods import PositiveFloat, PositiveInt, PropagationMethod
+from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import smooth, spread_labels
 from fewlabel.rows import transform_images
@@ -24,12 +25,12 @@ class Settings(PropagationMethod):
         "neighbors'; with more labels they count more.",
     )
 
-    def propagate(self, pool):
+    def propagate(self, pool: Pool) -> tuple[Ints, Floats]:
         affinity, scores = pool.affinity(), _scores(pool)
         return combine_with_graph(affinity, pool.assignment, scores, pool.y, **dict(self))
 
 
-def _scores(pool):
+def _scores(pool: Pool) -> Floats:
     from fewlabel.propagation.kernel_regression import MIN_COMPONENTS, class_scores, examples
 
     labeled = np.flatnonzero(pool.y >= 0)
@@ -40,15 +41,22 @@ def _scores(pool):
     features = pool.features()
     if pool.has_ordered_components:
         n_components = max(MIN_COMPONENTS, len(labeled))
-        features, example_features = (
-            leading_components(rows, n_components) for rows in (features, example_features)
-        )
+        features = leading_components(features, n_components)
+        example_features = leading_components(example_features, n_components)
     return class_scores(features, example_features, y, pool.n_classes)
 
 
 def combine_with_graph(
-    affinity, assignment, scores, y, alpha, n_iterations, graph_half_weight, neighbor_half_weight
-):
+    affinity: Graph,
+    assignment: Ints,
+    scores: Floats,
+    y: Ints,
+    *,
+    alpha: float,
+    n_iterations: int,
+    graph_half_weight: float,
+    neighbor_half_weight: float,
+) -> tuple[Ints, Floats]:
     """Combine class scores from a regression with the kNN graph, with confidence in clear winners.
 
     The scores are multiplied by the probabilities that labels spread over the graph give, as by a
@@ -60,17 +68,15 @@ def combine_with_graph(
 
     Parameters
     ----------
-    affinity : sparse array of shape (n_images, n_images)
-        From `fewlabel.propagation.knn_graph.affinity_graph`.
-    assignment : ndarray of shape (n_images,), int
-        Cluster of each image.
-    scores : ndarray of shape (n_images, n_classes), float32
-        From `fewlabel.propagation.kernel_regression.class_scores`; what is below 0 counts as 0.
-    y : ndarray of shape (n_images,), int
-        Labels, -1 where unlabeled; they replace their images' scores.
-    alpha, n_iterations
+    affinity, alpha, n_iterations
         As in `fewlabel.propagation.knn_graph.spread_labels`.
-    graph_half_weight, neighbor_half_weight : float
+    assignment : ndarray of shape (n_images,)
+        Cluster of each image.
+    scores : ndarray of shape (n_images, n_classes)
+        From `fewlabel.propagation.kernel_regression.class_scores`; what is below 0 counts as 0.
+    y : ndarray of shape (n_images,)
+        Labels, -1 where unlabeled; they replace their images' scores.
+    graph_half_weight, neighbor_half_weight
 
     Returns
     -------
@@ -78,11 +84,11 @@ def combine_with_graph(
         As of `fewlabel.methods.PropagationMethod.propagate`.
     """
     labeled = np.flatnonzero(y >= 0)
-    weights = cluster_weights(assignment, y)
-    spread = spread_labels(affinity, y, weights, scores.shape[1], alpha, n_iterations)
+    weights, n_classes = cluster_weights(assignment, y), scores.shape[1]
+    spread = spread_labels(affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations)
     own = np.maximum(scores, 0)
     own *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    own[labeled] = np.eye(scores.shape[1], dtype=np.float32)[y[labeled]]
+    own[labeled] = np.eye(n_classes, dtype=np.float32)[y[labeled]]
     neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
-    return best_class(smooth(affinity, own, neighbor_share, n_iterations), y)
+    return best_class(smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations), y)

@@ -1,13 +1,17 @@
 """Clusters by a scikit-learn clustering, and the image that represents each cluster."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fewlabel.arrays import Floats
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Clusters
 from fewlabel.parallel import log_duration
 
 
-def fit_clusters(clustering, X) -> Clusters:
+def fit_clusters(clustering: Any, X: Floats) -> Clusters:
     """Fit a clustering; find each image's cluster and each cluster's representative.
 
     Parameters
@@ -27,9 +31,14 @@ def fit_clusters(clustering, X) -> Clusters:
     FewlabelError
         If there are fewer images than clusters, or a cluster is empty, as happens with fewer
         different images than clusters.
-    """
-    from threadpoolctl import threadpool_limits
 
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> X = np.array([[0], [1], [2], [9], [9.5]])
+    >>> fit_clusters(KMeans(2, random_state=0), X).representatives
+    array([1, 3])
+    """
     if len(X) < clustering.n_clusters:
         raise FewlabelError(
             f"label_budget is {clustering.n_clusters}, but must be at most {len(X)}: a cluster "

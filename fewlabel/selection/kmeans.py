@@ -1,11 +1,11 @@
 """k-means, and the image nearest to each centroid."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from fewlabel.methods import PositiveInt, SelectionMethod
-from fewlabel.selection.clusters import fit_clusters
+from fewlabel.arrays import Floats
+from fewlabel.methods import Clusters, PositiveInt, SelectionMethod
 
 SEEDING_SAMPLES = 10_000
 
@@ -21,18 +21,20 @@ class Settings(SelectionMethod):
         50, description="Most iterations; it stops earlier where it has converged."
     )
 
-    def build(self, n_clusters, seed):
+    def build(self, n_clusters: int, seed: int) -> Any:
         """Return an unfitted scikit-learn clustering."""
         from sklearn.cluster import KMeans
 
         init = sampled_kmeans_plusplus if self.init == "k-means++" else self.init
         return KMeans(n_clusters, **dict(self) | {"init": init}, random_state=seed)
 
-    def select(self, X, n_clusters, seed):
+    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
+        from fewlabel.selection.clusters import fit_clusters
+
         return fit_clusters(self.build(n_clusters, seed), X)
 
 
-def sampled_kmeans_plusplus(X, n_clusters, random_state):
+def sampled_kmeans_plusplus(X: Floats, n_clusters: int, random_state: Any) -> Floats:
     """Seed k-means by greedy k-means++ on a random sample: as good as on all, and much faster.
 
     The sample has 10,000 rows, or four for each cluster where that is more.
@@ -40,8 +42,7 @@ def sampled_kmeans_plusplus(X, n_clusters, random_state):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-    n_clusters : int
-    random_state : int, RandomState instance or None
+    n_clusters, random_state
 
     Returns
     -------
@@ -57,4 +58,5 @@ def sampled_kmeans_plusplus(X, n_clusters, random_state):
     rng = check_random_state(random_state)
     n_sampled = min(max(SEEDING_SAMPLES, 4 * n_clusters), len(X))
     sampled = rng.choice(len(X), n_sampled, replace=False)
-    return kmeans_plusplus(X[sampled], n_clusters, random_state=rng)[0]
+    centroids: Floats = kmeans_plusplus(X[sampled], n_clusters, random_state=rng)[0]
+    return centroids

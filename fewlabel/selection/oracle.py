@@ -2,24 +2,25 @@
 
 import numpy as np
 
+from fewlabel.arrays import Ints
 from fewlabel.errors import FewlabelError
 
 
-def oracle_labels(labels, chosen, error_rate, seed):
-    """Answer as a person would who is asked for the chosen images and errs at `error_rate`.
+def oracle_labels(labels: Ints, chosen: Ints, *, error_rate: float, seed: int) -> Ints:
+    """Return the labels of a person who is asked for the chosen images and errs at `error_rate`.
 
     An image gets the same answer whoever chose it, so that two ways of choosing meet the same
     person.
 
     Parameters
     ----------
-    labels : ndarray of shape (n_images,), int
+    labels : ndarray of shape (n_images,)
         The true classes.
-    chosen : ndarray of int
+    chosen
         Indices of the images to ask for.
     error_rate : float in [0, 1]
         Probability of a wrong class, each of the others as likely.
-    seed : int
+    seed
 
     Returns
     -------
@@ -30,6 +31,11 @@ def oracle_labels(labels, chosen, error_rate, seed):
     ------
     FewlabelError
         Where all images are of one class, so that no answer can be wrong.
+
+    Examples
+    --------
+    >>> oracle_labels(np.array([2, 0, 1, 1]), np.array([0, 3]), error_rate=0, seed=0)
+    array([ 2, -1, -1,  1])
     """
     rng = np.random.default_rng([seed, 2])
     errs = rng.random(len(labels)) < error_rate
