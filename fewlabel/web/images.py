@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from fewlabel.datasets.image_files import decode_image
+from fewlabel.datasets.image_files import decoded_image
 from fewlabel.methods import DatasetMethod
 from fewlabel.storage import load_array
 
@@ -31,8 +31,8 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
 
     def read(position: int, small: bool) -> bytes:
         if has_files and not small:
-            image = decode_image(place / names[position], _MOST_PIXELS)
-            image.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
+            with decoded_image(place / names[position], _MOST_PIXELS) as (image, _):
+                image.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
         else:
             image = Image.fromarray(arrays[position])
         encoded = io.BytesIO()
