@@ -133,7 +133,7 @@ def unpickle(content: bytes) -> Any:
     return joblib.load(io.BytesIO(content))
 
 
-def write(path: str | Path, write_to: Callable[[Path], None]) -> None:
+def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
     """Have `write_to` write a file under a temporary name, then give it its name.
 
     Temporary files that a killed process left are removed.

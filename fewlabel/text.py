@@ -43,12 +43,12 @@ def one_line(value: object, max_length: int = 200) -> str:
 
 
 def shown(value: object, max_length: int = 80) -> str:
-    """Write a value for a message, as Python does.
+    """Write a value for a message, as Python does, shortened where it is long.
 
     Examples
     --------
-    >>> shown("a" * 1000, 10)
-    "'aaaaaaaa…"
+    >>> shown(["a", None])
+    "['a', None]"
     """
     brief = Repr()
     brief.maxstring = brief.maxlong = brief.maxother = 2 * max_length
