@@ -21,7 +21,7 @@ def main() -> None:
     predict.set_defaults(run=_predict)
 
     export = commands.add_parser(
-        "export-tasks", help="write the images that are left to label as Label Studio tasks"
+        "export-tasks", help="write the images without a label as Label Studio tasks"
     )
     export.add_argument("folder", help="where tasks.json and interface.xml go")
     export.set_defaults(run=_export)
@@ -49,13 +49,13 @@ def main() -> None:
         arguments.run(arguments)
 
 
-def _predict(arguments):
+def _predict(arguments: argparse.Namespace) -> None:
     from fewlabel.predict import predict
 
     predict(arguments.model, arguments.images, arguments.format)
 
 
-def _export(arguments):
+def _export(arguments: argparse.Namespace) -> None:
     from fewlabel.annotation.exchange import label_studio_interface, label_studio_tasks
     from fewlabel.annotation.queries import read_queries
     from fewlabel.methods import chosen
@@ -75,7 +75,7 @@ def _export(arguments):
     print(f"{len(tasks)} tasks are in {arguments.folder}/tasks.json")
 
 
-def _import(arguments):
+def _import(arguments: argparse.Namespace) -> None:
     from fewlabel.annotation.exchange import import_labels
     from fewlabel.annotation.person import current_person
     from fewlabel.annotation.queries import read_queries
@@ -84,7 +84,7 @@ def _import(arguments):
     print(f"{n_new} labels are new")
 
 
-def _settle(arguments):
+def _settle(arguments: argparse.Namespace) -> None:
     from fewlabel.annotation.annotations import refuse_contradictions
     from fewlabel.annotation.queries import read_queries, settle_labels
 
@@ -93,7 +93,7 @@ def _settle(arguments):
     refuse_contradictions(unsettled)
 
 
-def _restore(_):
+def _restore(_: argparse.Namespace) -> None:
     from fewlabel.annotation.queries import read_queries
 
     queries = read_queries()

@@ -21,6 +21,9 @@ from fewlabel.text import printable
 _BATCH_IMAGES = 256
 COLUMNS = ("image", "label", "probability")
 
+Row = tuple[str, str, float]
+"""Path of an image, its class, and the probability of that class."""
+
 
 def predict(model: str, images: list[str], output: str) -> None:
     """Print the class and its probability of each image.
@@ -42,27 +45,25 @@ def predict(model: str, images: list[str], output: str) -> None:
     """
     classifier = PortableClassifier(model)
     paths = [path for image in images for path in _paths(image)]
-    rows, unread = [], []
+    rows: list[Row] = []
+    unread: list[str] = []
     for start in progress(range(0, len(paths), _BATCH_IMAGES), "classify"):
-        batch, pixels = [], []
-        for path in paths[start : start + _BATCH_IMAGES]:
+        pixels: dict[int, np.ndarray] = {}
+        for i, path in enumerate(paths[start : start + _BATCH_IMAGES], start):
             try:
-                pixels.append(fit_image(path, classifier.image_shape))
-                batch.append(path)
+                pixels[i] = fit_image(path, classifier.image_shape)
             except ValueError as error:
                 unread.append(f"{printable(path)} ({error})")
-        if batch:
-            probabilities = classifier.predict_proba(np.stack(pixels))
-            is_finite = np.isfinite(probabilities).all(axis=1)
-            if not is_finite.all():
+        if not pixels:
+            continue
+        probabilities = classifier.predict_proba(np.stack(list(pixels.values())))
+        for i, row in zip(pixels, probabilities, strict=True):
+            if not np.isfinite(row).all():
                 raise FewlabelError(
-                    f"{model} gives {printable(batch[is_finite.argmin()])} probabilities that are "
-                    "not finite numbers; it must be trained again"
+                    f"{model} gives {printable(paths[i])} probabilities that are not finite "
+                    "numbers; it must be trained again"
                 )
-            rows += [
-                (path, classifier.class_names[row.argmax()], float(row.max()))
-                for path, row in zip(batch, probabilities, strict=True)
-            ]
+            rows.append((paths[i], classifier.class_names[row.argmax()], float(row.max())))
     _print(rows, output)
     if unread:
         raise FewlabelError(
@@ -84,22 +85,23 @@ def _paths(image: str) -> Iterator[str]:
         yield image
 
 
-def _print(rows, output):
+def _print(rows: list[Row], output: str) -> None:
     if output == "json":
         print(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
-    elif output == "csv":
-        sys.stdout.reconfigure(errors="surrogateescape")  # a name that is not UTF-8 stays itself
-        for row in [COLUMNS, *((path, label, f"{p:.4f}") for path, label, p in rows)]:
-            print(_csv_line(row))
-    else:
-        table = [COLUMNS, *((path, label, f"{p:11.4f}") for path, label, p in rows)]
-        table = [[printable(cell) for cell in row] for row in table]
-        widths = [max(len(row[i]) for row in table) for i in range(2)]
-        for path, label, probability in table:
-            print(f"{path:<{widths[0]}}  {label:<{widths[1]}}  {probability}")
+        return
+    table = [COLUMNS, *((path, label, f"{p:.4f}") for path, label, p in rows)]
+    if output == "csv":
+        for row in table:
+            # A name that is not UTF-8 stays itself.
+            sys.stdout.buffer.write(os.fsencode(_csv_line(row)))
+        return
+    table = [(printable(path), printable(label), p) for path, label, p in table]
+    path_width, label_width = (max(len(row[i]) for row in table) for i in range(2))
+    for path, label, probability in table:
+        print(f"{path:<{path_width}}  {label:<{label_width}}  {probability:>11}")
 
 
-def _csv_line(row):
+def _csv_line(row: tuple[str, str, str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(row)  # which makes it quote either of both
-    return line.getvalue().removesuffix("\r\n")
+    return line.getvalue().removesuffix("\r\n") + "\n"

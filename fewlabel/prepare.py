@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fewlabel.errors import FewlabelError
@@ -15,6 +16,7 @@ from fewlabel.storage import write
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCKS = [Path(folder, "dvc.lock") for folder in (".", "study")]
 CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
+"""DVC's name of each level -> its file."""
 
 
 def main(params: Params) -> None:
@@ -31,14 +33,14 @@ def main(params: Params) -> None:
         RWLOCK.unlink(missing_ok=True)
         print(f"{RWLOCK} was left cut off by a DVC that was killed: removed")
     for path in LOCKS:
-        if path.exists() and _stays(_is_no_lock, path):
+        if _stays(_is_no_lock, path):
             _take_from_git(path)
     for level, path in CONFIGS.items():
         if path.exists() and "remote" in path.read_text(encoding="utf-8"):
             _verify_remotes(level)
 
 
-def _refuse_endless_files(folder):
+def _refuse_endless_files(folder: Path) -> None:
     names = (Path(place, name) for place, _, files in os.walk(folder) for name in files)
     endless = [str(name) for name in names if name.exists() and not name.is_file()]
     if endless:
@@ -48,25 +50,27 @@ def _refuse_endless_files(folder):
         )
 
 
-def _is_cut_off(path):
+def _stays(is_wrong: Callable[[Path], bool], path: Path) -> bool:
+    """Return whether a file is there and wrong, and no DVC that runs is just writing it."""
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        if not is_wrong(path):
+            return False
+        time.sleep(1)
+        return is_wrong(path)
     except FileNotFoundError:
         return False
+
+
+def _is_cut_off(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return True
     return False
 
 
-def _stays(is_wrong, path):
-    if not is_wrong(path):
-        return False
-    time.sleep(1)  # a DVC that runs may be just writing it
-    return is_wrong(path)
-
-
-def _is_no_lock(path):
-    """Whether DVC cannot read it, and not for a conflict, which is for people to settle."""
+def _is_no_lock(path: Path) -> bool:
+    """Return whether DVC cannot read it, and not for a conflict, which is for people to settle."""
     text = path.read_text(encoding="utf-8", errors="replace")
     if re.search("^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE):
         return False
@@ -82,29 +86,27 @@ def _is_no_lock(path):
     return False
 
 
-def _take_from_git(lock):
+def _take_from_git(lock: Path) -> None:
     """Bring back the committed one; DVC's run cache has what was finished since."""
     show = subprocess.run(["git", "show", f"HEAD:./{lock}"], capture_output=True, check=False)
     if show.returncode:
         lock.unlink()
+        how = "removed"
     else:
         write(lock, lambda temporary: temporary.write_bytes(show.stdout))
-    how = "removed" if show.returncode else "it is as in the last commit again"
+        how = "it is as in the last commit again"
     print(
         f"{lock} was left cut off by a DVC that was interrupted: {how}; what ran since is in DVC's "
         "run cache"
     )
 
 
-def _verify_remotes(level):
+def _verify_remotes(level: str) -> None:
     from dvc.config import Config  # takes half a second
 
     config = Config(".dvc")
-    unverified = [
-        name
-        for name, remote in config.read(level)["remote"].items()
-        if "verify" not in remote and "verify" not in config.read()["remote"][name]
-    ]
+    merged = config.read()["remote"]
+    unverified = [name for name in config.read(level)["remote"] if "verify" not in merged[name]]
     if unverified:
         with config.edit(level) as edited:
             for name in unverified:

@@ -12,11 +12,8 @@ class FileRefusedError(ValueError):
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether it is a folder or leads to one; not so of a name that no file can have."""
-    try:
-        return Path(path).is_dir()
-    except OSError:
-        return False
+    """Return whether it is a folder or leads to one; not so of a name that no file can have."""
+    return os.path.isdir(path)  # noqa: PTH112 (pathlib's raises for long names)
 
 
 def open_regular_file(path: str | Path) -> BinaryIO:
@@ -43,24 +40,6 @@ def open_regular_file(path: str | Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def size_of(file: BinaryIO) -> int:
-    """Bytes of an open file."""
-    return os.fstat(file.fileno()).st_size
-
-
-def read_whole(file: BinaryIO, max_bytes: int) -> bytes:
-    """Read an open file.
-
-    Raises
-    ------
-    FileRefusedError
-        If it is larger.
-    """
-    if (size := size_of(file)) > max_bytes:
-        raise FileRefusedError(f"of {size:,} bytes, but at most {max_bytes:,} are read")
-    return file.read(size)
-
-
 def read_regular_file(path: str | Path, max_bytes: int) -> bytes:
     """Read a regular file, or what a link to one leads to.
 
@@ -72,4 +51,7 @@ def read_regular_file(path: str | Path, max_bytes: int) -> bytes:
         If it cannot be read.
     """
     with open_regular_file(path) as file:
-        return read_whole(file, max_bytes)
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise FileRefusedError(f"of {size:,} bytes, but at most {max_bytes:,} are read")
+        return file.read(size)

@@ -3,21 +3,20 @@
 DVC itself takes what lies in a cache, in a remote or in the workspace by its name, date and size.
 """
 
-import hashlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.utils import relpath
+from dvc_data.hashfile.db import HashFileDB
+from dvc_data.hashfile.hash import file_md5
 
 from fewlabel.errors import FewlabelError, exit_on_error
 from fewlabel.parallel import progress
 from fewlabel.storage import hash_of
 from fewlabel.text import one_line
-
-_BLOCK_BYTES = 2**20
 
 
 def main() -> None:
@@ -35,16 +34,14 @@ def main() -> None:
                 stores[f"remote {name}"] = repo.cloud.get_remote_odb(name)
             recorded = [out for out in repo.index.outs if out.hash_info and out.hash_info.value]
             found = [f"workspace: {line}" for line in wrong_in_workspace(recorded)]
-            known = {}
-            for out in recorded:
-                known |= {digest: path for path, digest in listing(out).items()}
-                known[out.hash_info.value] = out.fs_path
             for place, store in stores.items():
-                found += [f"{place}: {line}" for line in wrong_in_store(store, place, known)]
+                for path, oid, digest in wrong_in_store(store, place):
+                    name = _name_of(oid, recorded)
+                    found.append(f"{place}: {path}{name} has the MD5 {digest}")
     except (DvcException, OSError) as error:
         raise FewlabelError(f"not all could be read: {one_line(error)}") from error
-    print(*found, sep="\n", end="\n" * bool(found))
     if found:
+        print(*found, sep="\n")
         raise FewlabelError(
             f"{len(found)} files are not what their hashes say; delete those in the cache and in "
             "remotes, then `dvc push` from where they are right, or `dvc pull`, or `dvc repro`"
@@ -52,7 +49,7 @@ def main() -> None:
     print(f"workspace, {', '.join(stores)}: every file is what its hash says")
 
 
-def wrong_in_workspace(recorded: list) -> Iterator[str]:
+def wrong_in_workspace(recorded: list[Output]) -> Iterator[str]:
     """Yield a line for each output or own file that is there, and is not what DVC recorded.
 
     Of a folder, each file in it that differs has a line, if the cache has the folder's listing.
@@ -77,28 +74,21 @@ def wrong_in_workspace(recorded: list) -> Iterator[str]:
             yield f"{relpath(path)} has the MD5 {found}, not {expected}"
 
 
-def listing(out) -> dict[str, str]:
-    """Path of each file in a folder that DVC recorded -> its MD5; empty if the cache lacks it.
-
-    Parameters
-    ----------
-    out : dvc.output.Output
-    """
+def listing(out: Output) -> dict[str, str]:
+    """Return path -> MD5 of each file in a folder that DVC recorded; none if the cache lacks it."""
     tree = out.get_obj() if out.hash_info.isdir else None
     files = tree.iteritems() if tree else []
     return {str(Path(out.fs_path, *key)): info.value for key, (_, info) in files}
 
 
-def wrong_in_store(store, place: str, known: dict[str, str]) -> Iterator[str]:
-    """Yield a line for each object of a cache or remote whose content has another MD5.
+def wrong_in_store(store: HashFileDB, place: str) -> Iterator[tuple[str, str, str]]:
+    """Yield path, right MD5 and MD5 of each object of a cache or remote whose content is another.
 
     Parameters
     ----------
-    store : dvc_data.hashfile.db.HashFileDB
+    store
     place
         Names it in the progress display.
-    known
-        MD5 -> path in the workspace.
     """
     try:
         paths = list(store.fs.find(store.path))
@@ -109,15 +99,19 @@ def wrong_in_store(store, place: str, known: dict[str, str]) -> Iterator[str]:
             oid = store.path_to_oid(path)
         except ValueError:
             continue  # DVC's own, no object
-        digest = hashlib.md5(usedforsecurity=False)
-        with store.fs.open(path, "rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-        if digest.hexdigest() != oid.removesuffix(".dir"):
-            what = f", {relpath(known[oid])}," if oid in known else ""
-            yield f"{path}{what} has the MD5 {digest.hexdigest()}"
+        if (digest := file_md5(path, store.fs)) != oid.removesuffix(".dir"):
+            yield path, oid, digest
+
+
+def _name_of(oid: str, recorded: list[Output]) -> str:
+    for out in recorded:
+        paths = {digest: path for path, digest in listing(out).items()}
+        paths[out.hash_info.value] = out.fs_path
+        if oid in paths:
+            return f", {relpath(paths[oid])},"
+    return ""
 
 
 if __name__ == "__main__":
     with exit_on_error():
-        sys.exit(main())
+        main()

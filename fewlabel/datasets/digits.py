@@ -12,10 +12,10 @@ class Settings(DatasetMethod):
 
     facts: ClassVar[Facts | None] = Facts(_N_TRAIN, 360, (8, 8))
 
-    def names_of_classes(self):
+    def names_of_classes(self) -> list[str]:
         return list("0123456789")
 
-    def read(self):
+    def read(self) -> Images:
         import numpy as np
         from sklearn.datasets import load_digits
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fewlabel.methods import DatasetMethod
+from fewlabel.methods import DatasetMethod, Images
 from fewlabel.text import shown
 
 
@@ -32,10 +32,10 @@ class Settings(DatasetMethod):
     knows_labels: ClassVar[bool] = False
 
     @property
-    def own_files(self):
+    def own_files(self) -> Path:
         return Path(self.path)
 
-    def problems(self):
+    def problems(self) -> list[str]:
         named = {name.strip() for name in self.class_names} - {"", "?", "!"}
         if 1 < len(named) == len(self.class_names):
             return []
@@ -44,10 +44,10 @@ class Settings(DatasetMethod):
             "or more different names, neither ? nor !, where dataset.name is folder"
         ]
 
-    def names_of_classes(self):
+    def names_of_classes(self) -> list[str]:
         return self.class_names
 
-    def read(self):
+    def read(self) -> Images:
         from fewlabel.datasets.image_files import read_image_files
 
         return read_image_files(**dict(self))

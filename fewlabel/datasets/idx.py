@@ -16,7 +16,7 @@ IDX_FILES = {
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a package client that holds the four IDX files, raw or gzipped, in `folder`."""
+    """A package of a package client that holds the four IDX files in `folder`."""
 
     client: Literal["apt-get", "npm"]
     name: str
@@ -31,9 +31,8 @@ class Origin:
     ----------
     name : str
         Of the data set, for messages.
-    facts : Facts
     sha256 : dict of str to str
-        File name -> hexadecimal SHA-256 of its raw (decompressed) content.
+        Array name -> hexadecimal SHA-256 of the raw (decompressed) file that holds it.
     mirrors : tuple of str
         Base URLs; a file is at ``<mirror>/<file>.gz``.
     package : Package
@@ -41,7 +40,6 @@ class Origin:
     """
 
     name: str
-    facts: Facts
     sha256: dict[str, str]
     mirrors: tuple[str, ...]
     package: Package
@@ -61,10 +59,10 @@ class IdxDataset(DatasetMethod):
     origin: ClassVar[Origin]
     class_names: ClassVar[tuple[str, ...]]
 
-    def names_of_classes(self):
+    def names_of_classes(self) -> list[str]:
         return list(self.class_names)
 
-    def read(self):
+    def read(self) -> Images:
         from fewlabel.datasets.image_files import hash_images
         from fewlabel.datasets.sources import read_idx_files
 

@@ -9,7 +9,7 @@ import posixpath
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -25,13 +25,8 @@ from fewlabel.regular_files import (
     is_folder,
     open_regular_file,
     read_regular_file,
-    read_whole,
-    size_of,
 )
-from fewlabel.text import breaks_lines, printable
-
-UNKNOWN = -1
-"""Label of an image of which nobody knows it."""
+from fewlabel.text import one_line, printable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BLOCK_FILES = 32
@@ -55,8 +50,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF's orientation -> what turns the image upright."""
-_GRAY_MODES = ("1", "L", "LA", "La")
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+Found = dict[str, tuple[np.ndarray, str] | str]
+"""Name of each image -> its pixels and the SHA-256 of its content, or why it cannot be used."""
 
 # Its check comes before a JPEG is made smaller, and warns in several lines; `_check_size` is ours.
 Image.MAX_IMAGE_PIXELS = None
@@ -66,8 +62,11 @@ class ImageFilesError(FewlabelError):
     """The images that params.yaml names cannot be used; the message says which and why."""
 
 
-def decode_image(path: str | Path, size: int) -> Image.Image:
+@contextmanager
+def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, str]]:
     """Decode an image, turned upright, transparent pixels black.
+
+    While one that takes much memory is in use, no other such image is decoded.
 
     Parameters
     ----------
@@ -76,17 +75,36 @@ def decode_image(path: str | Path, size: int) -> Image.Image:
     size
         Side in pixels that is enough: a larger JPEG is then decoded faster, and smaller.
 
-    Returns
-    -------
-    Image of mode L, if it is gray, or RGB.
+    Yields
+    ------
+    image
+        Of mode L, if it is gray, or RGB.
+    str
+        Hexadecimal SHA-256 of the file.
 
     Raises
     ------
     ValueError
         If it is no whole image, or too large.
     """
-    with _read_image(path, size) as (image, _):
-        return image
+    with ExitStack() as stack:
+        try:
+            if Path(path).stat().st_size > _LARGE:
+                stack.enter_context(_large_image)
+            content = read_regular_file(path, MAX_FILE_BYTES)
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from error
+        if not content:
+            raise ValueError("not a whole image: empty")
+        try:
+            image = _decode(content, size, stack)
+        except FileRefusedError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ValueError("not a whole image: neither PNG nor JPEG by its content") from error
+        except Exception as error:  # Pillow passes on whatever a broken file leads to
+            raise ValueError(f"not a whole image: {one_line(error)}") from error
+        yield image, hashlib.sha256(content).hexdigest()
 
 
 def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -109,12 +127,12 @@ def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
         If it is no whole image, or too large.
     """
     height, width, *channels = shape
-    with _read_image(path, max(height, width)) as (image, _):
+    with decoded_image(path, max(height, width)) as (image, _):
         return np.asarray(ImageOps.pad(image.convert("RGB" if channels else "L"), (width, height)))
 
 
 def read_image_files(
-    path: str, image_size: int, class_names: list[str], test_labels: str | None
+    path: str, *, image_size: int, class_names: list[str], test_labels: str | None
 ) -> Images:
     """Read a user's own images.
 
@@ -145,15 +163,15 @@ def read_image_files(
                 test_labels,
                 "null where dataset.folder.path is an .npz, which holds its own test_labels",
             )
-        return _read_npz(place, len(class_names))
+        return _split(place, *_read_npz(place, len(class_names)))
     if not is_folder(place):
-        shown = printable(path, _SHOWN)
         raise ImageFilesError(
-            f"dataset.folder.path is {shown}, but must be a folder or an .npz file"
+            f"dataset.folder.path is {printable(path, _SHOWN)}, but must be a folder or an .npz "
+            "file"
         )
     names = [name for name in list_files(place) if not name.endswith(".dvc")]
     if test_labels is None:
-        return _split(place, names, *_read_all(place, names, image_size), {})
+        return _split(place, _read_all(place, names, image_size), {})
     table = posixpath.normpath(test_labels)
     if not test_labels or table in (".", "..") or table.startswith(("/", "../")):
         raise _wrong_test_labels(test_labels, f"null, or a CSV or a folder inside {place}")
@@ -161,20 +179,19 @@ def read_image_files(
     class_of = _test_classes(place, names, class_names, table)
     if not class_of:
         raise _wrong_test_labels(test_labels, "null where there is no image to test with")
-    images = _split(place, names, *_read_all(place, names, image_size), class_of)
-    if not len(images.arrays["test_images"]):
-        problem_of = dict(images.problems)
-        name = printable(min(class_of))
+    found = _read_all(place, names, image_size)
+    if all(isinstance(found[name], str) for name in class_of):
+        name = min(class_of)
         raise _wrong_test_labels(
             test_labels,
             f"null, or name an image that can be used, as none of {len(class_of)} there can "
-            f"({name}: {problem_of[name]})",
+            f"({printable(name)}: {found[name]})",
         )
-    return images
+    return _split(place, found, class_of)
 
 
 def list_files(folder: Path) -> list[str]:
-    """Paths of all files in a folder and its sub-folders, relative to it; no hidden ones.
+    """List the paths of all files in a folder and its sub-folders, relative to it; none hidden.
 
     Links to folders are listed as files are: following them may never end.
 
@@ -202,87 +219,68 @@ def list_files(folder: Path) -> list[str]:
 
 
 def has_image_name(name: str) -> bool:
-    """Whether a file is called as PNG and JPEG files are."""
+    """Return whether a file is named as PNG and JPEG files are.
+
+    Examples
+    --------
+    >>> has_image_name("photos/a.JPG")
+    True
+    """
     return Path(name).suffix.lower() in _SUFFIXES
 
 
-def hash_images(images: np.ndarray) -> list[str]:
-    """Hexadecimal SHA-256 of the pixels of each image."""
+def hash_images(images: Iterable[np.ndarray]) -> list[str]:
+    """Return the hexadecimal SHA-256 of the pixels of each image."""
     return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
 
 
-@contextmanager
-def _read_image(path, size) -> Iterator[tuple[Image.Image, str]]:
-    """Give an image as `decode_image` does, and the SHA-256 of its file; a large one alone."""
-    with ExitStack() as stack:
-        try:
-            with open_regular_file(path) as file:
-                if size_of(file) > _LARGE:
-                    stack.enter_context(_large_image)
-                content = read_whole(file, MAX_FILE_BYTES)
-        except OSError as error:
-            raise ValueError(f"cannot be read: {error.strerror}") from error
-        if not content:
-            raise ValueError("not a whole image: empty")
-        try:
-            image = _decode(content, size, stack)
-        except FileRefusedError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ValueError("not a whole image: neither PNG nor JPEG by its content") from error
-        except Exception as error:  # Pillow passes on whatever a broken file leads to
-            reason = printable(" ".join(str(error).split()), _SHOWN) or type(error).__name__
-            raise ValueError(f"not a whole image: {reason}") from error
-        yield image, hashlib.sha256(content).hexdigest()
-
-
-def _decode(content, size, stack):
+def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
     with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as file:
         n_stored = math.prod(file.size)
         stored = "{:,} x {:,} pixels".format(*file.size)
         file.draft(None, (2 * size, 2 * size))
         n_decoded = math.prod(file.size)
-        for n, most in ((n_decoded, _MAX_PIXELS), (n_stored, _MAX_STORED_PIXELS)):
-            if n > most:
-                raise FileRefusedError(f"of {stored}, but at most {most:,} pixels are allowed")
+        for n, limit in ((n_decoded, _MAX_PIXELS), (n_stored, _MAX_STORED_PIXELS)):
+            if n > limit:
+                raise FileRefusedError(f"of {stored}, but at most {limit:,} pixels are allowed")
         if n_decoded > _LARGE or n_stored > _MAX_PIXELS:
             stack.enter_context(_large_image)
-        turn = _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation))
+        turn = _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation, 1))
         image = file.convert("RGBA") if "transparency" in file.info else file.copy()
-    if image.mode in _SIXTEEN_BIT_MODES:
+    if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    is_gray = image.mode in _GRAY_MODES
+    mode = "L" if Image.getmodebase(image.mode) == "L" else "RGB"
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-    image = image.convert("L" if is_gray else "RGB")
+    image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
 
 
-def _read_all(place, names, image_size):
-    """Images (None where unusable), hashes of contents, and what is wrong with which file."""
-    images, hashes, problems = [None] * len(names), [None] * len(names), {}
+def _read_all(place: Path, names: list[str], image_size: int) -> Found:
+    """Read the images, scaled and padded to a square."""
+    found: Found = dict.fromkeys(names, "")  # in their order, whichever thread is first
 
-    def read(rows):
-        for i in range(rows.start, rows.stop):
+    def read(rows: slice) -> None:
+        for name in names[rows]:
             try:
-                _check_name(place, names[i])
-                images[i], hashes[i] = _fit_to_square(place / names[i], image_size)
+                _check_name(place, name)
+                found[name] = _fit_to_square(place / name, image_size)
             except ValueError as error:
-                problems[i] = str(error)
+                found[name] = str(error)
 
     description = f"read {len(names):,} files"
     for_each_block(read, len(names), block_rows=_BLOCK_FILES, description=description)
-    return images, hashes, problems
+    return found
 
 
-def _fit_to_square(path, size):
+def _fit_to_square(path: Path, size: int) -> tuple[np.ndarray, str]:
     # A function, since a name in the loop above would keep one large image alive per thread.
-    with _read_image(path, size) as (image, sha256):
+    with decoded_image(path, size) as (image, sha256):
         return np.asarray(ImageOps.pad(image, (size, size))), sha256
 
 
-def _check_name(place, name):
+def _check_name(place: Path, name: str) -> None:
     if not has_image_name(name):
         is_link = os.path.islink(place / name)  # noqa: PTH114 (pathlib's raises for long paths)
         advice = "; links to folders are not followed" if is_link else ""
@@ -291,82 +289,80 @@ def _check_name(place, name):
         name.encode()
     except UnicodeEncodeError as error:
         raise ValueError("its name is not UTF-8") from error
-    if breaks_lines(name):  # who reads a table by lines would give each later image another row
+    if printable(name) != name:  # who reads a table by lines would shift the rows after it
         raise ValueError("its name has a control character or a line separator")
 
 
-def _split(place, names, images, hashes, problems, class_of):
-    first_with = {}
+def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
+    """Skip copies, and split into the images to train on and those to test with."""
+    first_with: dict[str, str] = {}
     # A copy of an image to test with must not be trained on.
-    for i in sorted(range(len(names)), key=lambda i: names[i] not in class_of):
-        if images[i] is not None:
-            first = first_with.setdefault(hashes[i], i)
-            if first != i:
-                images[i], problems[i] = None, f"the same file as {names[first]}"
-    usable = [i for i, image in enumerate(images) if image is not None]
-    train = [i for i in usable if names[i] not in class_of]
-    test = [i for i in usable if names[i] in class_of]
+    for name in sorted(found, key=lambda name: name not in class_of):
+        image = found[name]
+        if not isinstance(image, str) and first_with.setdefault(image[1], name) != name:
+            found[name] = f"the same file as {first_with[image[1]]}"
+    problems = {name: image for name, image in found.items() if isinstance(image, str)}
+    usable = {name: image for name, image in found.items() if not isinstance(image, str)}
+    train = [name for name in usable if name not in class_of]
+    test = [name for name in usable if name in class_of]
     if not train:
-        found = Counter(problems.values()).most_common(1)
-        why = f" ({len(problems)} files are skipped; {found[0][0]})" if found else ""
+        ((reason, _),) = Counter(problems.values()).most_common(1) or [("", 0)]
+        why = f" ({len(problems)} files are skipped; {reason})" if problems else ""
         raise ImageFilesError(f"{place} has no PNG or JPEG file to train on{why}")
-    is_colored = any(images[i].ndim == 3 for i in usable)
+    height, width = usable[train[0]][0].shape[:2]
+    is_colored = any(pixels.ndim == 3 for pixels, _ in usable.values())
 
-    def stack(rows):
-        shape = (len(rows), *images[train[0]].shape[:2], *([3] if is_colored else []))
-        stacked = np.empty(shape, np.uint8)
-        for row, i in enumerate(rows):
-            image = images[i]
-            stacked[row] = image[..., None] if is_colored and image.ndim == 2 else image
-        return stacked
+    def stack(names: list[str]) -> np.ndarray:
+        stacked = np.empty((len(names), height, width, 3 if is_colored else 1), np.uint8)
+        for row, name in enumerate(names):
+            stacked[row] = np.atleast_3d(usable[name][0])
+        return stacked if is_colored else stacked[..., 0]
 
     arrays = {
         "train_images": stack(train),
-        "train_labels": np.full(len(train), UNKNOWN, np.int64),
+        "train_labels": np.full(len(train), -1, np.int64),
         "test_images": stack(test),
-        "test_labels": np.array([class_of[names[i]] for i in test], np.int64),
+        "test_labels": np.array([class_of[name] for name in test], np.int64),
     }
-    skipped = [(printable(names[i]), problems[i]) for i in sorted(problems)]
-    return Images(arrays, [names[i] for i in train], [hashes[i] for i in train], skipped)
+    skipped = [(printable(name), problem) for name, problem in problems.items()]
+    return Images(arrays, train, [usable[name][1] for name in train], skipped)
 
 
-def _wrong_test_labels(value, allowed):
-    shown = printable(value, _SHOWN) or "''"
-    return ImageFilesError(f"dataset.folder.test_labels is {shown}, but must be {allowed}")
+def _wrong_test_labels(value: str, allowed: str) -> ImageFilesError:
+    named = printable(value, _SHOWN) or "''"
+    return ImageFilesError(f"dataset.folder.test_labels is {named}, but must be {allowed}")
 
 
-def _test_classes(place, names, class_names, test_labels):
-    """Name -> position of its class, of each image to test with."""
+def _test_classes(
+    place: Path, names: list[str], class_names: list[str], test_labels: str
+) -> dict[str, int]:
+    """Return name -> position of its class, of each image to test with."""
     source = place / test_labels
-    try:
-        source.stat()
-    except (OSError, ValueError) as error:
-        raise _wrong_test_labels(test_labels, f"a CSV or a folder in {place}") from error
     if is_folder(source):
-        within = [name for name in names if name.startswith(f"{test_labels}/")]
         lines = [
             {"image": name, "label": name.removeprefix(f"{test_labels}/").split("/")[0]}
-            for name in within
-            if has_image_name(name)
+            for name in names
+            if name.startswith(f"{test_labels}/") and has_image_name(name)
         ]
-    else:
+    elif os.path.exists(source):  # noqa: PTH110 (pathlib's raises for long names)
         lines = read_label_table(source)
+    else:
+        raise _wrong_test_labels(test_labels, f"a CSV or a folder in {place}")
     position = {name: i for i, name in enumerate(class_names)}
-    there, class_of = set(names), {}
+    there, class_of = set(names), dict[str, int]()
     for line in lines:
         # Else ./a.png would not be the a.png that is kept out of training.
         image, label = posixpath.normpath(line["image"]), line["label"]
-        shown = printable(line["image"], _SHOWN)
+        named = printable(line["image"], _SHOWN)
         if image not in there:
-            raise ImageFilesError(f"{source} names {shown or 'no image'}, which is not in {place}")
+            raise ImageFilesError(f"{source} names {named or 'no image'}, which is not in {place}")
         if label not in position:
-            allowed = printable(", ".join(class_names), _SHOWN)
             raise ImageFilesError(
-                f"{source} calls {shown} {label!r:.{_SHOWN}}, but dataset.folder.class_names has "
-                f"{allowed}"
+                f"{source} calls {named} {label!r:.{_SHOWN}}, but dataset.folder.class_names has "
+                f"{printable(', '.join(class_names), _SHOWN)}"
             )
         if class_of.setdefault(image, position[label]) != position[label]:
-            raise ImageFilesError(f"{source} gives {shown} two labels, but must give it one")
+            raise ImageFilesError(f"{source} gives {named} two labels, but must give it one")
     return class_of
 
 
@@ -383,9 +379,9 @@ def read_label_table(path: str | Path) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(content, newline=""))
         found = reader.fieldnames or []
         if any(found.count(column) != 1 for column in ("image", "label")):
-            shown = printable(", ".join(found), _SHOWN)
             raise ImageFilesError(
-                f"{path} must have the columns image and label, but has {shown or 'none'}"
+                f"{path} must have the columns image and label, but has "
+                f"{printable(', '.join(found), _SHOWN) or 'none'}"
             )
         return [
             row | {"image": row["image"] or "", "label": (row["label"] or "").strip()}
@@ -395,18 +391,15 @@ def read_label_table(path: str | Path) -> list[dict[str, str]]:
         raise ImageFilesError(f"{path} cannot be read: {error}") from error
 
 
-def _read_npz(place, n_classes):
+def _read_npz(place: Path, n_classes: int) -> tuple[Found, dict[str, int]]:
+    """Read the images of an .npz, and the class of those to test with."""
     arrays = _read_arrays(place)
     images = arrays["images"]
     tests = arrays.get("test_images", np.zeros((0, *images.shape[1:]), np.uint8))
     labels = arrays.get("test_labels", np.zeros(0, np.int64))
     for name, array in (("images", images), ("test_images", tests)):
-        if (
-            array.dtype != np.uint8
-            or array.ndim < 3
-            or array.shape[3:] not in ((), (3,))
-            or 0 in array.shape[1:]
-        ):
+        is_stack = array.ndim >= 3 and array.shape[3:] in ((), (3,)) and 0 not in array.shape[1:]
+        if array.dtype != np.uint8 or not is_stack:
             raise ImageFilesError(
                 f"{name} of {place} must be uint8 of shape (n_images, height, width) or "
                 f"(n_images, height, width, 3), not {array.dtype} of shape {array.shape}"
@@ -421,14 +414,15 @@ def _read_npz(place, n_classes):
             f"test_labels of {place} must be 0 to {n_classes - 1}, positions in "
             "dataset.folder.class_names"
         )
-    names = [*(f"test_images[{i}]" for i in range(len(tests))), *map(str, range(len(images)))]
-    hashes = [*hash_images(tests), *hash_images(images)]
-    class_of = dict(zip(names, labels.tolist(), strict=False))
-    return _split(place, names, [*tests, *images], hashes, {}, class_of)
+    test_names = [f"test_images[{i}]" for i in range(len(tests))]
+    names = [*test_names, *map(str, range(len(images)))]
+    pixels = [*tests, *images]
+    found: Found = dict(zip(names, zip(pixels, hash_images(pixels), strict=True), strict=True))
+    return found, dict(zip(test_names, labels.astype(int).tolist(), strict=True))
 
 
-def _read_arrays(place):
-    """Arrays of an .npz that are used, none of which is read before its size is known."""
+def _read_arrays(place: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz that are used, if there is the memory."""
     try:
         with open_regular_file(place) as file, zipfile.ZipFile(file) as archive:
             members = _members(place, archive)
@@ -436,17 +430,19 @@ def _read_arrays(place):
     except FewlabelError:
         raise
     except Exception as error:  # zipfile and NumPy pass on whatever a broken file leads to
-        reason = printable(" ".join(str(error).split()), _SHOWN) or type(error).__name__
-        raise ImageFilesError(f"{place} cannot be read as .npz: {reason}") from error
+        raise ImageFilesError(f"{place} cannot be read as .npz: {one_line(error)}") from error
 
 
-def _members(place, archive):
+def _members(place: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     stored = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if "images" not in stored:
-        shown = printable(", ".join(stored), _SHOWN)
-        raise ImageFilesError(f"{place} must have an array named images, but has {shown or 'none'}")
+        raise ImageFilesError(
+            f"{place} must have an array named images, but has "
+            f"{printable(', '.join(stored), _SHOWN) or 'none'}"
+        )
     members = {name: stored[name] for name in _NPZ_ARRAYS if name in stored}
-    needed = 2 * sum(info.file_size for info in members.values())  # what is written is a copy
+    # zipfile reads no more than this of a member. What is written is a copy.
+    needed = 2 * sum(info.file_size for info in members.values())
     available = available_memory()
     if needed > available:
         raise ImageFilesError(
@@ -456,21 +452,9 @@ def _members(place, archive):
     return members
 
 
-def _read_array(archive, info):
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(member)
-        n_bytes = math.prod(shape) * dtype.itemsize
-        n_stored = info.file_size - member.tell()
-    if n_bytes != n_stored and not dtype.hasobject:  # NumPy refuses these itself
-        raise ValueError(
-            f"{info.filename} of {dtype} and shape {shape} must have {n_bytes:,} bytes, but has "
-            f"{n_stored:,}"
-        )
-    with archive.open(info) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        if member.read(1):  # at its end, zipfile compares the checksum
+            raise ValueError(f"{info.filename} has more bytes than its shape {array.shape} needs")
+    return array

@@ -13,7 +13,7 @@ class TrainingFilesError(FewlabelError):
     """The table does not fit the images."""
 
 
-def save_training_files(names: list, sha256: list[str]) -> None:
+def save_training_files(names: list[int] | list[str], sha256: list[str]) -> None:
     """Write the name of each training image, and the SHA-256 of its content."""
     save_table(TRAINING_FILES, dict(zip(_COLUMNS, (names, sha256), strict=True)))
 

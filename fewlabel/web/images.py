@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from fewlabel.datasets.image_files import decode_image
+from fewlabel.datasets.image_files import decoded_image
 from fewlabel.methods import DatasetMethod
 from fewlabel.storage import load_array
 
@@ -30,8 +30,8 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
 
     def read(position: int, small: bool) -> bytes:
         if folder and not small:
-            image = decode_image(folder / names[position], _MAX_PIXELS)
-            image.thumbnail((_MAX_PIXELS, _MAX_PIXELS))
+            with decoded_image(folder / names[position], _MAX_PIXELS) as (image, _):
+                image.thumbnail((_MAX_PIXELS, _MAX_PIXELS))
         else:
             image = Image.fromarray(arrays[position])
         encoded = io.BytesIO()
