@@ -9,20 +9,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 from benchmarks.workspace import set_params
 from fewlabel.storage import hash_of
 
-# Timed limits belong in benchmarks: a busy machine is no error.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# Timed limits belong in benchmarks: a busy machine is no error. Nor is bad luck: each run tries the
+# same examples.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 CHECKOUT = Path(__file__).parents[1]
 # What people bring or make: tests pass whatever it is. The last two are pipelines of their own.
@@ -153,7 +154,7 @@ def private_environment(home: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("DVC", "FEWLABEL_", "GIT_", "XDG_"))
+        if not name.startswith(("DVC", "FEWLABEL_", "GIT_", "PYTEST", "XDG_"))
     }
     identity = {
         f"GIT_{role}_{field}": value
@@ -177,59 +178,102 @@ def environment(tmp_path_factory) -> dict[str, str]:
     return private_environment(tmp_path_factory.mktemp("home"))
 
 
-@contextmanager
-def warmed(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the same, but the `python` of the stages is forked from a process that is warm."""
+def warm_commands(folder: Path, pid: int) -> None:
+    """Write `python` and `dvc` that are forked from a process that is warm, and start that.
+
+    Parameters
+    ----------
+    folder
+        Where they go.
+    pid
+        Of the process with whose end the warm one ends.
+    """
     if sys.platform != "linux":  # elsewhere, libraries do not bear a fork
-        yield environment
         return
     server = [sys.executable, str(CHECKOUT / "tests" / "warm_python.py"), str(folder / "socket")]
     client = shlex.join([server[0], "-IS", *server[1:]])
-    (folder / "python").write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
-    (folder / "python").chmod(0o755)
-    process = subprocess.Popen(server)
+    scripts = {
+        "python": f'case $1 in -m|-c) exec {client} "$@";; *) exec {server[0]} "$@";; esac',
+        "dvc": f'exec {client} -m dvc "$@"',
+    }
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    process = subprocess.Popen([*server, str(pid)], start_new_session=True)
     while not (folder / "socket").exists():
         assert process.poll() is None, "the server ended"
         time.sleep(0.1)
-    yield environment | {"PATH": os.pathsep.join([str(folder), environment["PATH"]])}
-    process.terminate()
-    process.wait()
+
+
+def with_commands(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return the same environment, but with the commands of a folder before others."""
+    return environment | {"PATH": os.pathsep.join([str(folder), environment["PATH"]])}
 
 
 @pytest.fixture(scope="session")
-def warm_environment(environment, tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Return the environment of `warmed`."""
-    with warmed(environment, tmp_path_factory.mktemp("bin")) as warm:
-        yield warm
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that has a folder made once for all processes of the tests."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def folder_made_once(name, make):
+        folder, made = root / name, root / f"{name}.made"
+        with FileLock(root / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return folder_made_once
 
 
 @pytest.fixture(scope="session")
-def unreproduced(environment, tmp_path_factory) -> Project:
+def commands(once) -> Path:
+    """Return the folder of `warm_commands`."""
+    pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return once("commands", lambda folder: warm_commands(folder, pid))
+
+
+@pytest.fixture(scope="session")
+def warm_environment(environment, commands) -> dict[str, str]:
+    """Return an environment for git and DVC in which Python starts fast."""
+    return with_commands(environment, commands)
+
+
+@pytest.fixture(scope="session")
+def unreproduced(environment, once) -> Project:
     """Commit a repository in which nothing has run; tests must not change it."""
-    project = Project(tmp_path_factory.mktemp("unreproduced") / "project", environment)
-    copy_checkout(project.folder)
-    project.run("git", "init", "--quiet", "--initial-branch", "main")
-    project.commit("Add the pipeline")
-    return project
+
+    def make(folder):
+        project = Project(folder / "project", environment)
+        copy_checkout(project.folder)
+        project.run("git", "init", "--quiet", "--initial-branch", "main")
+        project.commit("Add the pipeline")
+
+    return Project(once("unreproduced", make) / "project", environment)
 
 
 @pytest.fixture(scope="session")
-def committed(environment, tmp_path_factory) -> Project:
+def committed(environment, once) -> Project:
     """Clone the last commit: who runs the pipeline here has other metrics than its documents."""
-    project = Project(tmp_path_factory.mktemp("committed") / "project", environment)
-    command = ["git", "clone", "--quiet", str(CHECKOUT), str(project.folder)]
-    subprocess.run(command, check=True, env=environment)
-    return project
+    clone = ["git", "clone", "--quiet", str(CHECKOUT)]
+    folder = once("committed", lambda folder: subprocess.run([*clone, folder], check=True))
+    return Project(folder, environment)
 
 
 @pytest.fixture(scope="session")
-def reproduced(unreproduced, warm_environment, tmp_path_factory) -> Project:
-    """Reproduce and commit a repository; tests must not change it."""
-    project = unreproduced.copy(tmp_path_factory.mktemp("reproduced") / "project")
-    project = replace(project, environment=warm_environment)
-    project.repro()
-    project.commit("Reproduce")
-    return project
+def reproduced(unreproduced, warm_environment, once) -> Project:
+    """Reproduce and commit a repository; tests must not change it, nor run DVC there."""
+
+    def make(folder):
+        project = unreproduced.copy(folder / "project")
+        project = replace(project, environment=warm_environment)
+        project.repro()
+        project.commit("Reproduce")
+
+    return Project(once("reproduced", make) / "project", warm_environment)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -56,7 +55,7 @@ def own(unreproduced, warm_environment, tmp_path_factory):
 
 
 def fewlabel(project, *arguments, **settings):
-    return project.run(sys.executable, "-m", "fewlabel.cli", *arguments, **settings)
+    return project.run("python", "-m", "fewlabel.cli", *arguments, **settings)
 
 
 def asked_about(project):
@@ -99,7 +98,7 @@ def test_predictions_of_files_folders_and_a_list(trained):
     paths = "\n".join(f"data/images/photos/{name}" for name in names["image"])
     (trained.folder / "paths.txt").write_text(paths, encoding="utf-8")
     command = (
-        f"{sys.executable} -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
+        "python -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
     )
     (trained.folder / "predicted.csv").write_text(
         trained.run("sh", "-c", command).stdout, encoding="utf-8"
@@ -245,7 +244,7 @@ def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_pa
     named = (f"{first['image']} (! by Ann, ", f"{second['image']} (! by Bob, ")
     for command in (
         ("dvc", "repro"),
-        (sys.executable, "-m", "fewlabel.cli", "import-labels", "mine.csv"),
+        ("python", "-m", "fewlabel.cli", "import-labels", "mine.csv"),
     ):
         message = project.run(*command, fails=True).stderr
         assert all(words in message for words in named)

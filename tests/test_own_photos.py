@@ -1,7 +1,6 @@
 """A user's own color photographs and labels survive whatever DVC and git are told to do."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -94,7 +93,7 @@ def labeled(request, unreproduced, warm_environment, tmp_path_factory):
 
 
 def label(project):
-    project.run(sys.executable, "-c", LABEL, ".git/label_of.json")
+    project.run("python", "-c", LABEL, ".git/label_of.json")
 
 
 @pytest.fixture
@@ -178,11 +177,11 @@ def test_labels_that_nobody_committed_survive_an_experiment(mine):
     mine.set({"label_budget": N_LABELS + 4})
     message = mine.run("dvc", "repro", fails=True).stderr
     assert "(4 were labeled here before: `fewlabel restore-labels`)" in message
-    done = mine.run(sys.executable, "-m", "fewlabel.cli", "restore-labels")
+    done = mine.run("python", "-m", "fewlabel.cli", "restore-labels")
     assert done.stdout == "4 labels are back\n"
     assert owned(mine) == before
     assert (
-        mine.run(sys.executable, "-m", "fewlabel.cli", "restore-labels").stdout
+        mine.run("python", "-m", "fewlabel.cli", "restore-labels").stdout
         == "0 labels are back\n"
     )
 

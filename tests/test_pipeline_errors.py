@@ -2,7 +2,6 @@
 
 import re
 import signal
-import sys
 
 import pytest
 
@@ -130,6 +129,6 @@ def test_a_stage_that_is_terminated_leaves_no_temporary_file(project):
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "settings.run_stage(lambda _: storage.write('data/new/file.txt', half))\n"
     )
-    stopped = project.run(sys.executable, "-c", script, fails=True)
+    stopped = project.run("python", "-c", script, fails=True)
     assert (stopped.returncode, stopped.stderr) == (128 + signal.SIGTERM, "")
     assert list((project.folder / "data/new").iterdir()) == []

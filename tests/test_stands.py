@@ -1,7 +1,6 @@
 """A refactoring stands where it gives the same bytes, and dvc.lock has no other one."""
 
 import csv
-import sys
 from copy import deepcopy
 
 import pytest
@@ -76,7 +75,7 @@ def edit(project, old, new):
 
 
 def stands(project, *stages, fails=False):
-    return project.run(sys.executable, "-m", "benchmarks.stands", *stages, fails=fails)
+    return project.run("python", "-m", "benchmarks.stands", *stages, fails=fails)
 
 
 def log_of(project):

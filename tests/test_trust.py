@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from fewlabel.storage import load_json
+from tests.conftest import Project, private_environment
 from trust.attacks import PROMISES
 from trust.projects import photo_project
 from trust.promises import Promise
@@ -12,9 +13,9 @@ from trust.report import DOCUMENT, RESULTS, document, is_kept, summary
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    return photo_project(folder / "project", folder / "home")
+def photos(once, commands):
+    folder = once("photos", lambda f: photo_project(f / "project", f / "home", commands))
+    return Project(folder / "project", private_environment(folder / "home"))
 
 
 @pytest.mark.parametrize(

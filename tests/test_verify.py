@@ -1,18 +1,17 @@
 """`make verify` names what is not what its hash says; `make` mends what a killed DVC left."""
 
 import os
-import sys
 
 import pytest
 from ruamel.yaml import YAML
 
 
 def verify(project, **settings):
-    return project.run(sys.executable, "-m", "fewlabel.verify", **settings)
+    return project.run("python", "-m", "fewlabel.verify", **settings)
 
 
 def prepare(project):
-    return project.run(sys.executable, "-m", "fewlabel.prepare").stdout
+    return project.run("python", "-m", "fewlabel.prepare").stdout
 
 
 @pytest.fixture
@@ -156,7 +155,7 @@ def test_what_dvc_would_read_without_end_is_refused(project):
         "dataset.folder.class_names": ["cat", "dog"],
     }
     project.set(own | {"dataset.name": "folder", "label.source": "human"})
-    message = project.run(sys.executable, "-m", "fewlabel.prepare", fails=True).stderr
+    message = project.run("python", "-m", "fewlabel.prepare", fails=True).stderr
     assert message.count("\n") == 1
     assert "photos/a.png is a pipe or a device (one of 2 in data/images/photos)" in message
     for name in ("a.png", "b.png"):

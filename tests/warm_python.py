@@ -1,74 +1,149 @@
-"""`python -m MODULE` for the tests, forked from a process that has imported scikit-learn.
+"""`python -m` and `python -c` for the tests, forked from a process that has imported libraries.
 
-Importing is nearly all that a stage does on digits, and the tests run hundreds of stages.
+Importing is nearly all that DVC and a stage do on digits, and the tests run hundreds of them.
 
-    warm_python.py SOCKET               serve
-    warm_python.py SOCKET -m MODULE ... ask the server; exits as the module does
+    warm_python.py SOCKET PID           serve, as long as the process PID lives
+    warm_python.py SOCKET -m MODULE ... ask the server; exits as Python does
+
+Beside the socket lies the script `python` that asks, so that what runs here starts others warm.
 """
 
-import importlib
 import json
 import os
-import runpy
+import signal
 import socket
 import sys
-from pathlib import Path
 
+PATIENCE = 1  # seconds after which the server looks whether that process still lives
 WARM = (
+    "celery.app.control",
+    "dulwich.porcelain",
+    "dvc._debug",
+    "dvc.cli.parser",
+    "dvc.data_cloud",
+    "dvc.render.convert",
+    "dvc.render.match",
+    "dvc.repo.artifacts",
+    "dvc.repo.datasets",
+    "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.queue.tempdir",
+    "dvc.repo.experiments.queue.workspace",
+    "dvc.repo.experiments.run",
+    "dvc.repo.experiments.show",
+    "dvc.repo.graph",
+    "dvc.repo.metrics.diff",
+    "dvc.repo.open_repo",
+    "dvc.repo.plots.diff",
+    "dvc.repo.stage",
+    "dvc.repo.trie",
+    "dvc.repo.worktree",
+    "dvc.ui.table",
+    "dvc.utils.strictyaml",
+    "dvc_data.hashfile.db.local",
+    "dvc_data.hashfile.gc",
+    "dvc_data.index.push",
+    "dvc_task.app.filesystem",
     "dvclive",
+    "filelock",
+    "flask",
+    "joblib",
+    "keras",
     "matplotlib.pyplot",
+    "networkx",
     "pandas",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
     "pydantic",
     "pydantic.main",
+    "pygit2",
     "ruamel.yaml",
+    "scipy.sparse.csgraph",
     "sklearn.cluster",
+    "sklearn.datasets",
     "sklearn.decomposition",
     "sklearn.linear_model",
     "sklearn.metrics",
+    "sklearn.neighbors",
+    "tensorflow",
 )
 
 
-def serve(path: str) -> dict:
-    """Fork a process for each request, one after the other; return the request, in the fork."""
-    for module in WARM:
-        importlib.import_module(module)
+def serve(path: str, pid: str) -> tuple[socket.socket, dict]:
+    """Fork a process for each request; return its connection and the request, in the fork."""
+    import gc
+    import importlib
+
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
     server.listen()
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for module in WARM:
+        importlib.import_module(module)
+    gc.freeze()  # or each fork would visit, and so copy, all of their objects
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    server.settimeout(PATIENCE)
     while True:
-        connection, _ = server.accept()
-        message, descriptors, *_ = socket.recv_fds(connection, 2**20, 3)
-        if pid := os.fork():
-            for descriptor in descriptors:
-                os.close(descriptor)
-            _, status = os.waitpid(pid, 0)
-            connection.send(bytes([os.waitstatus_to_exitcode(status) % 256]))
-            connection.close()
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            if not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110
+                sys.exit()
+            continue
+        if not os.fork():
+            break
+        connection.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    sys.executable = os.path.join(os.path.dirname(path), "python")  # noqa: PTH118, PTH120
+    server.close()
+    connection.setblocking(True)
+    message, descriptors, *_ = socket.recv_fds(connection, 2**20, 3)
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    return connection, json.loads(message)
+
+
+def run(folder: str, environment: dict, arguments: list[str]) -> int:
+    """Do what Python does with such arguments there; return its exit code."""
+    import runpy
+    import traceback
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[0] = folder
+    option, code, *words = arguments
+    sys.argv = [option, *words]
+    try:
+        if option == "-m":
+            runpy.run_module(code, run_name="__main__", alter_sys=True)
         else:
-            for target, descriptor in enumerate(descriptors):
-                os.dup2(descriptor, target)
-            return json.loads(message)
+            exec(code, {"__name__": "__main__"})
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def ask(path: str, arguments: list[str]) -> int:
-    """Have the server run a module here, with this process's environment, input and outputs."""
+    """Have the server run Python here, with this process's environment, input and outputs."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
-    request = {"folder": str(Path.cwd()), "environment": dict(os.environ), "arguments": arguments}
+    request = [os.getcwd(), dict(os.environ), arguments]  # noqa: PTH109
     socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
-    return connection.recv(1)[0]
+    return (connection.recv(1) or b"\1")[0]  # it sends nothing if it was killed
 
 
 if __name__ == "__main__":
     path, *arguments = sys.argv[1:]
-    if arguments:
+    if len(arguments) > 1:
         sys.exit(ask(path, arguments))
-    request = serve(path)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    sys.path[0] = request["folder"]
-    _, module, *sys.argv[1:] = request["arguments"]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    connection, request = serve(path, *arguments)
+    code = run(*request)
     sys.stdout.flush()
-    os._exit(0)  # taking all modules down would last longer than the stage
+    connection.send(bytes([code % 256]))
+    os._exit(0)  # taking all modules down would last longer than most of what runs here

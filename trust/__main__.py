@@ -1,12 +1,14 @@
 """Attack every promise, and write what came of it: `make trust`, or `python -m trust ATTACK...`."""
 
 import multiprocessing
+import os
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from fewlabel.storage import load_json
+from tests.conftest import warm_commands
 from trust.attacks import PROMISES, attack
 from trust.projects import photo_project
 from trust.report import RESULTS, is_kept, save
@@ -23,7 +25,10 @@ def main(names: list[str]) -> int:
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(_AT_ONCE, mp_context=spawning) as pool,
     ):
-        project = photo_project(Path(folder) / "project", Path(folder) / "home")
+        project, home, commands = (Path(folder, name) for name in ("project", "home", "commands"))
+        commands.mkdir()
+        warm_commands(commands, os.getpid())
+        project = photo_project(project, home, commands)
         print(f"{len(chosen)} promises to attack, {_AT_ONCE} at once", flush=True)
         # Kills last longest.
         attacks = [pool.submit(attack, project, i) for i in reversed(chosen)]

@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_image
 
 from fewlabel.annotation.annotations import Annotation, now
 from fewlabel.annotation.queries import Queries
-from tests.conftest import Project, copy_checkout, private_environment, warmed
+from tests.conftest import Project, copy_checkout, private_environment, with_commands
 
 PHOTOS = "data/images/photos"
 LABELS = "data/annotations/labels.csv"
@@ -63,7 +63,7 @@ def write_photos(folder: Path, seed: int, n: int = _N_PHOTOS) -> list[str]:
     return names
 
 
-def photo_project(folder: Path, home: Path) -> Project:
+def photo_project(folder: Path, home: Path, commands: Path) -> Project:
     """Make and commit a repository with photos, their labels and what the pipeline makes of them.
 
     Parameters
@@ -71,7 +71,9 @@ def photo_project(folder: Path, home: Path) -> Project:
     folder
         Where it goes.
     home
-        Of the person whose it is; also what makes its stages start faster goes there.
+        Of the person whose it is.
+    commands
+        Folder of `warm_commands`, to run the pipeline with.
     """
     project = Project(folder, private_environment(home))
     copy_checkout(folder)
@@ -82,8 +84,7 @@ def photo_project(folder: Path, home: Path) -> Project:
     project.dvc("add", "--quiet", PHOTOS)
     label(project, to_train_on)
     project.commit("Add photos and labels")
-    with warmed(project.environment, home) as warm:
-        replace(project, environment=warm).repro()
+    replace(project, environment=with_commands(project.environment, commands)).repro()
     project.commit("Run the pipeline")
     return project
 
