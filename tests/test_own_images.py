@@ -97,9 +97,7 @@ def test_predictions_of_files_folders_and_a_list(trained):
     names = pd.read_csv(folder / "test.csv", dtype=str)
     paths = "\n".join(f"data/images/photos/{name}" for name in names["image"])
     (trained.folder / "paths.txt").write_text(paths, encoding="utf-8")
-    command = (
-        "python -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
-    )
+    command = "python -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
     (trained.folder / "predicted.csv").write_text(
         trained.run("sh", "-c", command).stdout, encoding="utf-8"
     )

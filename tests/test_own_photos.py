@@ -181,8 +181,7 @@ def test_labels_that_nobody_committed_survive_an_experiment(mine):
     assert done.stdout == "4 labels are back\n"
     assert owned(mine) == before
     assert (
-        mine.run("python", "-m", "fewlabel.cli", "restore-labels").stdout
-        == "0 labels are back\n"
+        mine.run("python", "-m", "fewlabel.cli", "restore-labels").stdout == "0 labels are back\n"
     )
 
 
