@@ -1,7 +1,6 @@
 """Label the representative of each cluster."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_json, save_array, verified, write
@@ -25,7 +24,6 @@ def main(params: Params) -> None:
 
     error_rate, seed = params.label.oracle_error_rate, params.seed
     assignment = load_array("data/clusters/assignment.npy")
-    labels: NDArray[np.integer]
     if params.label.source == "human":
         labels, excluded = human_labels(read_queries())
     else:

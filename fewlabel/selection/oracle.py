@@ -1,12 +1,13 @@
 """An oracle that is asked for labels in place of a person."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fewlabel.arrays import Ints
 from fewlabel.errors import FewlabelError
 
 
-def oracle_labels(labels: Ints, chosen: Ints, *, error_rate: float, seed: int) -> Ints:
+def oracle_labels(labels: Ints, chosen: Ints, *, error_rate: float, seed: int) -> NDArray[np.int64]:
     """Return the labels of a person who is asked for the chosen images and errs at `error_rate`.
 
     An image gets the same answer whoever chose it, so that two ways of choosing meet the same
