@@ -58,9 +58,10 @@ test-network: $(INSTALLED) ## Run the tests on the real data sets, and on an SSH
 	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server; }
 	python -m pytest -n 2 --dist loadfile -m network
 
-lint: $(INSTALLED) ## Check style and formatting.
+lint: $(INSTALLED) ## Check style, formatting and types.
 	ruff check .
 	ruff format --check .
+	python -m mypy
 
 bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, and its pieces beside libraries.
 	python -m benchmarks.pipeline
@@ -81,8 +82,8 @@ demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 la
 study: prepare ## Repeat every published method beside ours (hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml
 
-stands: prepare ## Prove that results stand after a refactoring, and record it: STAGE="spread propagate", or all.
-	python -m benchmarks.stands $(STAGE)
+stands: prepare ## Prove that results stand after a refactoring, and record it: STAGE="spread propagate", or all; WHOLE=1 runs them.
+	python -m benchmarks.stands $(if $(WHOLE),--whole) $(STAGE)
 
 params: $(INSTALLED) ## Write params.yaml with the defaults and what each setting means.
 	python -m docs.params

@@ -4,7 +4,8 @@ Such a change of code makes DVC run a stage again, for hours, to get the bytes t
 the old and the new code run on small inputs instead, with every method that the stage chooses from.
 If all outputs are the same bytes, dvc.lock gets the new code beside the old results, and stands.csv
 a line that says so. tests/test_stands.py refuses a dvc.lock that has such a change and no line.
-It cannot see whether a stage ran again and gave the same bytes; that needs the line, too.
+It cannot see whether a stage ran again and gave the same bytes; that needs the line, too, which
+`make stands WHOLE=1` writes: it runs the stages themselves in place of small inputs.
 Where a stage is run for several training sets, one is compared: all run the same code.
 """
 
@@ -41,12 +42,18 @@ RAW = Path("data/raw")
 PACKAGES = ("fewlabel", "stages")
 DOWNLOAD = "download"
 LABEL_SOURCE = "label.source"
+WHOLE = "--whole"
 # One of its modules is the stage's method: the folder that is its kind, and the setting.
 _METHOD = re.compile(r"fewlabel/(\w+)/\$\{([\w.]+)\}\.py")
 
 
-def main(*stages: str) -> None:
+def main(*arguments: str) -> None:
     """Prove stages one after the other, by default all whose code is not what dvc.lock has.
+
+    Parameters
+    ----------
+    *arguments
+        Names of stages; `--whole` among them runs the stages here, on all that they read.
 
     Raises
     ------
@@ -54,6 +61,7 @@ def main(*stages: str) -> None:
         If an output differs, or if there is nothing that could be compared; the stage that it
         names is not recorded, those before it are.
     """
+    stages = [argument for argument in arguments if argument != WHOLE]
     recorded = {group_of(name) for name in _lock_here()}
     known = [stage for stage in _definitions() if stage in recorded]
     if unknown := set(stages) - set(known):
@@ -64,11 +72,27 @@ def main(*stages: str) -> None:
     todo = [s for s in known if s in stages or (not stages and _is_refactored(s))]
     if not todo:
         print("the code of every stage is what dvc.lock has")
+    if WHOLE in arguments:
+        for stage in todo:
+            _run_whole(stage)
+        return
     with ExitStack() as clones:
         clone_of = cache(lambda commit: _clone(commit, clones))
         for stage in todo:
             n_variants = _prove(stage, clone_of)
             print(f"{stage} stands: {n_variants} compared, the same bytes", flush=True)
+
+
+def _run_whole(stage):
+    before = _entry(lock_at("HEAD"), stage)
+    run = ["dvc", "repro", "--force", "--single-item", stage]
+    if subprocess.run(run, cwd=ROOT, check=False).returncode:
+        raise FewlabelError(f"`{shlex.join(run)}` failed, as it says above; nothing is recorded")
+    if results_of(before) == results_of(_entry(_lock_here(), stage)):
+        _log(stage, before, "whole run")
+        print(f"{stage} stands: the same bytes", flush=True)
+    else:
+        print(f"{stage} has other results now, which need no proof", flush=True)
 
 
 def _prove(stage, clone_of):
@@ -87,7 +111,8 @@ def _prove(stage, clone_of):
             f"the code here changed while {stage} was compared, so nothing is recorded; run "
             "`make stands` again"
         )
-    _record(stage, before, n_variants)
+    _output("dvc", "commit", "--quiet", "--force", stage)
+    _log(stage, before, n_variants)
     return n_variants
 
 
@@ -409,8 +434,7 @@ def _run(work, *arguments, code):
         ) from error
 
 
-def _record(stage, before, n_variants):
-    _output("dvc", "commit", "--quiet", "--force", stage)
+def _log(stage, before, variants):
     after = _entry(_lock_here(), stage)
     date = datetime.now(UTC).date().isoformat()
     is_new = not LOG.exists()
@@ -418,7 +442,7 @@ def _record(stage, before, n_variants):
         writer = csv.writer(file, lineterminator="\n")
         if is_new:
             writer.writerow(COLUMNS)
-        writer.writerow([stage, code_hash(before), code_hash(after), n_variants, date])
+        writer.writerow([stage, code_hash(before), code_hash(after), variants, date])
 
 
 if __name__ == "__main__":

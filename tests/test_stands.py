@@ -130,3 +130,18 @@ def test_what_cannot_be_compared_is_refused(project):
     lock.write_text(lock.read_text().replace(known, "0" * 32))
     project.commit("Lose code")
     assert "no commit has the code" in stands(project, "propagate", fails=True).stderr
+
+
+def test_a_stage_that_ran_whole_stands(project):
+    before = lock_of(project)
+    edit(project, "    rank = np", "    # A comment changes nothing.\n    rank = np")
+    printed = stands(project, "--whole").stdout
+    assert "propagate stands: the same bytes" in printed
+    lines = log_of(project)
+    assert {line["variants"] for line in lines} == {"whole run"}
+    assert unproven(before, lock_of(project), lines) == set()
+
+    project.commit("Record it")
+    edit(project, "rank < quota", "rank <= quota")
+    assert "propagate has other results now" in stands(project, "--whole", "propagate").stdout
+    assert log_of(project) == lines

@@ -81,6 +81,10 @@ def test_words_about_code_do_not_change_its_hash(tmp_path):
     )
     assert first == hash_of('def f():\n    """Other."""\n    # Words.\n\n    return "#"\n')
     assert first != hash_of('def f():\n    return "# three"\n')
+    assert hash_of("import a\nfrom b import (\n    c,\n)\n") == hash_of(
+        "from b import c\nimport a\n"
+    )
+    assert hash_of("import a\n") != hash_of("import b\n")
     assert first != hash_of('def f():\n    x = """Two."""\n    return "#"\n')
 
 
