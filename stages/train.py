@@ -42,8 +42,8 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     X = classifier_input(method.reads, images, features)
     image_shape = None if method.reads == "embedding" else images.shape[1:]
     with learning_curve(f"metrics/{training_set}") as live:
+        classifier = method.build(image_shape, params.seed)
         if len(labeled):
-            classifier = method.build(image_shape, params.seed)
             fit_with_learning_curve(method, classifier, X[labeled], labels[labeled], live)
             save_classifier(f"models/{training_set}", classifier, method.reads)
         else:

@@ -98,7 +98,7 @@ def _choose(row, labels, seed):
             return np.arange(n_labels)
         case "last":
             return np.arange(n_images - n_labels, n_images)
-    order = random_subset(n_images, n_images, seed)
+    order = random_subset(n_images, n_images, seed=seed)
     if row["chosen"] == "random":
         return order[:n_labels]
     classes = np.unique(labels)

@@ -47,8 +47,8 @@ def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
     small = {"epochs": 1, "min_steps": 2, "batch_size": 16}
     both = EnsembleClassifier((6, 5), cnn=small, wide_mlp=small, random_state=0)
     fitted(both, np.hstack([inputs["pixels"].reshape(40, -1), inputs["embedding"]]))
-    save_classifier(str(tmp_path), both)
-    assert_predicts_as(str(tmp_path), inputs, both)
+    save_classifier(str(tmp_path), both, "pixels and embedding")
+    assert_predicts_as(str(tmp_path), inputs, "pixels and embedding", both)
 
     # In a folder that has another kind's file from before.
     for features in inputs:

@@ -249,10 +249,11 @@ def test_wrong_hash_names_file_source_and_both_hashes(tiny, folder):
 
 
 @pytest.mark.parametrize("behaviour", ["whole", "decompressing"])
-def test_mirror(tiny, tiny_arrays, server, behaviour, capsys):
+def test_mirror(tiny, tiny_arrays, server, behaviour, caplog):
+    caplog.set_level("INFO", "fewlabel")
     tiny = replace(tiny, mirrors=(f"{server.url}/{behaviour}",))
     assert_same(read_idx_files(tiny), tiny_arrays)
-    lines = capsys.readouterr().err.splitlines()
+    lines = caplog.messages
     assert lines[0] == f"tiny: from {server.url}/{behaviour} ..."
     assert lines[-1].startswith(f"tiny: from {server.url}/{behaviour}: ")
 

@@ -217,7 +217,7 @@ def test_labels_of_an_image_that_is_gone_or_changed_are_refused_by_name(trained,
     assert f"images that changed since: {labeled[0]} ({label_of(labeled[0])});" in message
     (folder / labeled[0]).rename(folder / "moved.png")
     message = project.run("dvc", "repro", fails=True).stderr
-    assert f"images that are not there: {labeled[0]} ({label_of(labeled[0])});" in message
+    assert f"images that are gone: {labeled[0]} ({label_of(labeled[0])});" in message
     # Found by its content, under the name that `download` gives it: a copy's.
     (folder / "moved.png").unlink()
     (folder / "copy a.png").write_bytes(content)
@@ -259,8 +259,8 @@ def test_contradictions_stop_the_pipeline_until_they_are_settled(trained, tmp_pa
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("image,label\nIMAGE,cow\n", "mine.csv calls no class: "),
-        ("image,label\nnowhere.png,1\n", "mine.csv labels images that are not there: nowhere.png"),
+        ("image,label\nIMAGE,cow\n", "mine.csv has labels that are no class: "),
+        ("image,label\nnowhere.png,1\n", "mine.csv labels images that are gone: nowhere.png"),
         ("image,label\nIMAGE,1\nIMAGE,2\n", "IMAGE (1 by Zoë in mine.csv, 2 by Zoë in mine.csv)"),
         ("image,label,sha256\nIMAGE,1,ffff\n", "mine.csv labels images that changed since"),
         ("image,class\nIMAGE,1\n", "must have the columns image and label, but has image, class"),

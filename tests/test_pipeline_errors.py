@@ -26,7 +26,7 @@ def replace_line(pattern, line):
 WRONG = {
     "unknown key": (
         replace_line(r"  percentile: 80", "  percentile: 50\n  percentil: 50"),
-        ["propagate.percentil ", "allowed here are method, cluster, graph, regression, percentile"],
+        ["propagate.percentil ", "allowed here are method, percentile, cluster, graph, regression"],
     ),
     "nothing kept": (
         replace_line(r"  percentile: 80", "  percentile: 0"),

@@ -111,7 +111,7 @@ def run(folder: str, environment: dict, arguments: list[str]) -> int:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[0] = folder
+    sys.path[0:1] = [folder, *environment.get("PYTHONPATH", "").split(os.pathsep)]
     option, code, *words = arguments
     sys.argv = [option, *words]
     try:
