@@ -17,7 +17,12 @@ class SelfTrainingClassifier(AutoencoderClassifier):
 @parametrize_with_checks(
     [
         SelfTrainingClassifier(
-            encoder_units=(32,), head_units=(), epochs=1, head_epochs=12, learning_rate=0.03
+            encoder_units=(32,),
+            head_units=(),
+            epochs=1,
+            head_epochs=5,
+            batch_size=300,
+            learning_rate=0.1,
         )
     ]
 )

@@ -21,6 +21,7 @@ from fewlabel.web.session import LEASE_SECONDS, LabelingSession
 
 TOKEN, PREFIX, PORT = "secret", "hidden", 8642
 SECONDS = 5  # in which the page must answer
+N_LABELS = 250
 
 
 def make_queries(n_clusters=4, of_each=16):
@@ -381,8 +382,8 @@ def test_a_large_body_is_refused(served):
     assert raised.value.code == 413
 
 
-def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
-    of = make_queries(n_clusters=1000, of_each=1)
+def test_labels_from_four_clients_at_once(tmp_path):
+    of = make_queries(n_clusters=N_LABELS, of_each=1)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = create_server(start(tmp_path, of, port), listener)
@@ -414,5 +415,5 @@ def test_a_thousand_labels_from_four_clients_at_once(tmp_path):
         saved = list(pool.map(label_all, ["cat", "dog", "cat", "dog"]))
     server.close()
     lines = (tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert sum(saved) == len(lines) == 1000
+    assert sum(saved) == len(lines) == N_LABELS
     assert {line.split(",")[0] for line in lines} == set(of.names)
