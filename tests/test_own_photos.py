@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from tests.conftest import Project
+
 NO_ANNOTATIONS = "image,sha256,label,labeled_at,labeled_by\n"
 CLASSES = ["china", "flower"]
 N_TRAIN, N_TEST, N_LABELS = 90, 20, 8
@@ -73,12 +75,19 @@ def write_npz(project, seed=0):
     return "data/images/photos.npz", None, label_of
 
 
-@pytest.fixture(scope="module", params=[write_folder, write_npz])
-def labeled(request, unreproduced, warm_environment, tmp_path_factory):
+@pytest.fixture(scope="session", params=[write_folder, write_npz])
+def labeled(request, unreproduced, warm_environment, once):
     """Return a project whose photographs were labeled and trained on, and committed."""
-    project = unreproduced.copy(tmp_path_factory.mktemp("photos") / "project")
-    project = replace(project, environment=warm_environment)
-    path, test_labels, label_of = request.param(project)
+
+    def make(folder):
+        project = unreproduced.copy(folder / "project")
+        label_and_train(replace(project, environment=warm_environment), request.param)
+
+    return Project(once(request.param.__name__, make) / "project", warm_environment)
+
+
+def label_and_train(project, write_photos):
+    path, test_labels, label_of = write_photos(project)
     project.set(SETTINGS | {"dataset.folder.path": path, "dataset.folder.test_labels": test_labels})
     project.dvc("add", "--quiet", path)
     project.repro("dvc.yaml:cluster")
@@ -89,7 +98,6 @@ def labeled(request, unreproduced, warm_environment, tmp_path_factory):
     project.dvc("remote", "add", "--default", "team", str(storage))
     project.commit("Label and train on my photographs")
     project.dvc("push", "--quiet")
-    return project
 
 
 def label(project):
@@ -139,6 +147,7 @@ def test_a_clone_has_all_after_one_pull_and_nothing_to_run(mine, tmp_path):
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.parametrize("labeled", [write_folder], indirect=True)  # the harder of the two
 def test_photographs_and_labels_survive_every_command(mine):
     before = owned(mine)
     for command in (
@@ -161,6 +170,7 @@ def test_photographs_and_labels_survive_every_command(mine):
         assert owned(mine) == before, command
 
 
+@pytest.mark.parametrize("labeled", [write_folder], indirect=True)  # the harder of the two
 def test_labels_that_nobody_committed_survive_an_experiment(mine):
     mine.dvc("exp", "run", "--name", "half", "--set-param", "propagate.percentile=50")
     mine.run("git", "checkout", "--", "params.yaml")

@@ -64,7 +64,9 @@ class Recorder:
         if name in type(self._settings).model_fields:
             return self._note(name, value)
         if not name.startswith("_") and name not in FACTS:
-            self._read.update(leaves(self._settings, self._prefix))  # a method's function sees them all
+            self._read.update(
+                leaves(self._settings, self._prefix)
+            )  # a method's function sees them all
         return value
 
     def __iter__(self):

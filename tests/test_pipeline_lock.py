@@ -1,6 +1,7 @@
 """Two runs give the same bytes, and labels that nobody asked for change none."""
 
 import shlex
+from dataclasses import replace
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -10,6 +11,7 @@ from benchmarks.workspace import record_outputs
 
 def test_clean_runs_in_two_folders_write_the_same_lock(reproduced, unreproduced, tmp_path):
     again = unreproduced.copy(tmp_path / "a longer name" / "than the other")
+    again = replace(again, environment=reproduced.environment)
     again.repro()
     assert again.hashes("dvc.lock") == reproduced.hashes("dvc.lock")
     assert again.hashes("metrics") == reproduced.hashes("metrics")

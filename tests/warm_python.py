@@ -79,6 +79,7 @@ def serve(path: str, pid: str) -> tuple[socket.socket, dict]:
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     for module in WARM:
         importlib.import_module(module)
+    importlib.import_module("pydantic").create_model("First")  # looks through all that is installed
     gc.freeze()  # or each fork would visit, and so copy, all of their objects
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     server.settimeout(PATIENCE)
