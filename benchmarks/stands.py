@@ -73,8 +73,11 @@ def main(*arguments: str) -> None:
     if not todo:
         print("the code of every stage is what dvc.lock has")
     if WHOLE in arguments:
-        for stage in todo:
-            _run_whole(stage)
+        for stage in known[: 1 + max(map(known.index, todo), default=-1)]:
+            if stage in todo:
+                _run_whole(stage)
+            else:
+                _repro(stage)  # a checkout may lack what it wrote
         return
     with ExitStack() as clones:
         clone_of = cache(lambda commit: _clone(commit, clones))
@@ -85,14 +88,18 @@ def main(*arguments: str) -> None:
 
 def _run_whole(stage):
     before = _entry(lock_at("HEAD"), stage)
-    run = ["dvc", "repro", "--force", "--single-item", stage]
-    if subprocess.run(run, cwd=ROOT, check=False).returncode:
-        raise FewlabelError(f"`{shlex.join(run)}` failed, as it says above; nothing is recorded")
+    _repro("--force", stage)
     if results_of(before) == results_of(_entry(_lock_here(), stage)):
         _log(stage, before, "whole run")
         print(f"{stage} stands: the same bytes", flush=True)
     else:
         print(f"{stage} has other results now, which need no proof", flush=True)
+
+
+def _repro(*arguments):
+    run = ["dvc", "repro", "--single-item", *arguments]
+    if subprocess.run(run, cwd=ROOT, check=False).returncode:
+        raise FewlabelError(f"`{shlex.join(run)}` failed, as it says above; nothing is recorded")
 
 
 def _prove(stage, clone_of):
