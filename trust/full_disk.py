@@ -18,7 +18,7 @@ from trust.projects import (
     lock,
     make_repro,
     module,
-    read_answers,
+    read_annotations,
     results,
     temporary_files,
 )
@@ -149,7 +149,7 @@ def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tu
 
 
 def _label_of(labels):
-    return {image: answer.label for image, answer in read_answers(labels).items()}
+    return {image: annotation.label for image, annotation in read_annotations(labels).items()}
 
 
 def _wrong(project, before, mine, done):

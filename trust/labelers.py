@@ -10,7 +10,7 @@ from random import Random
 from fewlabel.annotation.annotations import JOURNAL
 from tests.conftest import Project
 from trust.processes import Running
-from trust.projects import add_answers, answer, read_answers
+from trust.projects import new_annotation, read_annotations, save_annotations
 from trust.promises import Promise
 
 _LABELERS = 4
@@ -18,7 +18,7 @@ _LONGEST = 0.3  # seconds between two kills
 
 
 def kill_labelers(project: Project, rng: Random, n: int) -> Iterator[tuple]:
-    """Kill four processes that answer at once; each answer that was acknowledged is there."""
+    """Kill four processes that annotate at once; each annotation that was acknowledged is there."""
     for _ in range(n):
         with tempfile.TemporaryDirectory() as folder:
             path, acknowledged = Path(folder, "labels/labels.csv"), Path(folder, "acknowledged")
@@ -35,20 +35,20 @@ def kill_labelers(project: Project, rng: Random, n: int) -> Iterator[tuple]:
                 labeler.send(signal.SIGKILL)
             errors = [done.last_line for labeler in labelers if (done := labeler.wait()).error]
             images = acknowledged.read_text(encoding="utf-8").splitlines()
-            lost = set(images) - (read_answers(path).keys() & read_answers(journal).keys())
+            lost = set(images) - (read_annotations(path).keys() & read_annotations(journal).keys())
             # Who is killed holds no lock, and leaves nothing behind the next one's back.
-            add_answers([answer("next.png", "0" * 64, "cat")], path)
+            save_annotations([new_annotation("next.png", "0" * 64, "cat")], path)
             temporary = [other for other in path.parent.iterdir() if other.name[1].isdigit()]
-            found = errors + ([f"{len(lost)} answers are lost"] if lost else [])
-            found += ["a temporary file stays after the next answer"] if temporary else []
-            seen = "; ".join(found) or "every acknowledged answer is there"
+            found = errors + ([f"{len(lost)} annotations are lost"] if lost else [])
+            found += ["a temporary file stays after the next annotation"] if temporary else []
+            seen = "; ".join(found) or "every acknowledged annotation is there"
             yield not found, f"{_LABELERS} labelers killed", seen
 
 
 PROMISES = [
     Promise(
         "People who label at once",
-        "An answer that was acknowledged is in labels.csv and in its journal, whoever is killed.",
+        "An acknowledged annotation is in labels.csv and in its journal, whoever is killed.",
         kill_labelers,
         40,
         2,

@@ -1,4 +1,4 @@
-"""Answer on and on: `python -m trust.one_labeler LABELS_CSV NAME ACKNOWLEDGED`."""
+"""Annotate on and on: `python -m trust.one_labeler LABELS_CSV NAME ACKNOWLEDGED`."""
 
 import itertools
 import sys

@@ -104,27 +104,29 @@ def scene_of(name: str) -> str:
 
 
 def label(project: Project, names: set[str]) -> None:
-    """Answer for photos as a person does."""
+    """Annotate photos as a person does."""
     photos = project.folder / PHOTOS
-    answers = [
-        answer(name, hashlib.sha256((photos / name).read_bytes()).hexdigest(), scene_of(name))
+    annotations = [
+        new_annotation(
+            name, hashlib.sha256((photos / name).read_bytes()).hexdigest(), scene_of(name)
+        )
         for name in sorted(names)
     ]
-    add_answers(answers, project.folder / LABELS)
+    save_annotations(annotations, project.folder / LABELS)
 
 
-def answer(image: str, sha256: str, label: str) -> Annotation:
-    """Return an answer of somebody, given now."""
+def new_annotation(image: str, sha256: str, label: str) -> Annotation:
+    """Return an annotation that somebody makes now."""
     return Annotation(image, sha256, label, now(), "somebody")
 
 
-def add_answers(answers: list[Annotation], path: Path) -> None:
-    """Save answers to images that have none."""
-    replace(NO_QUERIES, path=path).save((answer, []) for answer in answers)
+def save_annotations(annotations: list[Annotation], path: Path) -> None:
+    """Save annotations of images that have none."""
+    replace(NO_QUERIES, path=path).save((made, []) for made in annotations)
 
 
-def read_answers(path: Path) -> dict[str, Annotation]:
-    """Return image -> its answer."""
+def read_annotations(path: Path) -> dict[str, Annotation]:
+    """Return image -> its annotation."""
     annotations = replace(NO_QUERIES, path=path).read_any()
     return {image: found[0] for image, found in annotations.items() if len(found) == 1}
 

@@ -18,7 +18,7 @@ from trust.projects import (
     clone,
     label,
     private_copy,
-    read_answers,
+    read_annotations,
     write_photos,
     write_test_labels,
 )
@@ -49,7 +49,7 @@ def _share(remote, project, n):
                 found.append("files differ")
             found += theirs.run("git", "status", "--porcelain").stdout.splitlines()
             n_photos = sum(name.endswith(("png", "jpg")) for name in belongings(theirs))
-            n_labels = len(read_answers(theirs.folder / LABELS))
+            n_labels = len(read_annotations(theirs.folder / LABELS))
             seen = f"{n_photos} photos and {n_labels} labels are there; no stage ran"
             yield not found, "clone", "; ".join(found) or seen
 
@@ -73,7 +73,7 @@ def use_everyday_commands(project: Project, rng: Random, n: int) -> Iterator[tup
             "dvc checkout": _check_out,
         }
         on_main = {
-            "answer again": _answer_again,
+            "annotate again": _annotate_again,
             "dvc exp run": _run_experiment,
             "dvc exp run --queue, --run-all": _run_queue,
             "dvc exp apply": _apply_experiment,
@@ -84,7 +84,7 @@ def use_everyday_commands(project: Project, rng: Random, n: int) -> Iterator[tup
             possible[name](project, rng)
             if name == "switch":
                 branch = {"main": "other", "other": "main"}[branch]
-            if name == "answer again":
+            if name == "annotate again":
                 expected[branch] = belongings(project)
             found = belongings(project)
             is_right = found == expected[branch]
@@ -131,8 +131,8 @@ def _check_out(project, rng):
     project.dvc("checkout", "--force", f"{PHOTOS}.dvc")
 
 
-def _answer_again(project, rng):
-    seen = rng.choice(list(read_answers(project.folder / LABELS).values()))
+def _annotate_again(project, rng):
+    seen = rng.choice(list(read_annotations(project.folder / LABELS).values()))
     changes = [(seen._replace(labeled_at=now()), [seen.labeled_at])]
     replace(NO_QUERIES, path=project.folder / LABELS).save(changes)
 
