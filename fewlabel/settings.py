@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from fewlabel.errors import FewlabelError, exit_on_error
+from fewlabel.kernels import fixed_threads
 from fewlabel.methods import CHOICES, PositiveInt, Share, Strict, chosen, names, settings_of
 from fewlabel.text import one_line, shown
 
@@ -246,7 +247,9 @@ def run_stage(main: Callable[..., None]) -> None:
     An error for the user ends the process with one line and exit code 1.
     """
     with exit_on_error():
-        main(read_params(), *sys.argv[1:])
+        params = read_params()
+        with fixed_threads():
+            main(params, *sys.argv[1:])
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -1,0 +1,49 @@
+"""The same bytes on every x86-64 CPU with AVX2, on one core as on many.
+
+Libraries choose their kernels by CPU and split sums by the number of cores, and each way rounds
+otherwise; k-means turns a difference in the last bit into other representatives. So `fewlabel` says
+which kernels they take, before NumPy and TensorFlow are loaded, and a stage how many threads.
+"""
+
+import logging
+import os
+import platform
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+N_THREADS = 2
+# OpenBLAS and TensorFlow take kernels that need AVX2 and no more. scikit-learn takes the number of
+# cores for a limit unless that of threads is set.
+_ENVIRONMENT = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OMP_NUM_THREADS": str(N_THREADS),
+}
+_CPU = Path("/proc/cpuinfo")
+_logger = logging.getLogger(__name__)
+
+
+def has_avx2() -> bool:
+    """Whether this is an x86-64 CPU that is not known to lack AVX2; most from 2013 on have it."""
+    return platform.machine() in ("x86_64", "AMD64") and (
+        not _CPU.exists() or " avx2" in _CPU.read_text(encoding="utf-8")
+    )
+
+
+def pin_kernels() -> None:
+    """Name the kernels for libraries that are not loaded yet, if the CPU has them."""
+    if has_avx2():
+        os.environ |= _ENVIRONMENT
+
+
+def fixed_threads() -> AbstractContextManager[object]:
+    """Let BLAS and OpenMP use two threads each, on any number of cores; warn of another CPU."""
+    if not has_avx2():
+        _logger.warning(
+            "this is no x86-64 CPU with AVX2, so results can differ from those of other machines "
+            "(docs/reproducibility.md)"
+        )
+    import scipy.linalg  # noqa: F401  # A limit holds for libraries that are loaded: both BLAS.
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(N_THREADS)  # type: ignore[no-any-return]
