@@ -17,11 +17,9 @@ class Transformer(Protocol):
 
     def fit(self, X: Array) -> Self:
         """Learn from rows."""
-        ...
 
     def transform(self, X: Array) -> Array:
         """Return transformed rows."""
-        ...
 
 
 class Classifier(Protocol):
@@ -31,12 +29,9 @@ class Classifier(Protocol):
 
     def fit(self, X: Array, y: Array, **kwargs: Any) -> Self:
         """Learn from rows and their classes."""
-        ...
 
     def predict_proba(self, X: Array) -> Array:
         """Return probabilities, columns as in `classes_`."""
-        ...
 
     def score(self, X: Array, y: Array) -> float:
         """Return the accuracy."""
-        ...

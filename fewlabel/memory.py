@@ -18,20 +18,7 @@ def available_memory() -> int:
 
 
 def require_memory(n_bytes: int, key: str, value: int) -> None:
-    """Check that there is the memory that a setting needs.
-
-    Parameters
-    ----------
-    n_bytes
-        What is certainly needed; a bit more may be.
-    key, value
-        The setting that decides it.
-
-    Raises
-    ------
-    FewlabelError
-        Naming the setting, the memory that it needs and the memory that is available.
-    """
+    """Refuse the setting that needs `n_bytes`, at least, if there is not so much memory."""
     available = available_memory()
     if n_bytes > available:
         raise FewlabelError(

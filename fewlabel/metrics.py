@@ -11,18 +11,10 @@ from fewlabel.propagation.percentile import most_confident
 
 
 def classification_metrics(labels: Ints, probabilities: Floats) -> dict[str, float]:
-    """Return accuracy, F1 and calibration of predicted class probabilities.
+    """Return accuracy, F1 and calibration of probabilities of shape (n_images, n_classes).
 
-    Parameters
-    ----------
-    labels : shape (n_images,)
-    probabilities : shape (n_images, n_classes)
-
-    Returns
-    -------
-    dict of str to float
-        All between 0 and 1. F1 is averaged over the classes that images have: that of another
-        class is not 0 but unknown.
+    All are between 0 and 1. F1 is averaged over the classes that images have: that of another class
+    is not 0 but unknown.
 
     Examples
     --------
@@ -68,33 +60,21 @@ def per_class_table(labels: Ints, predicted: Ints, class_names: Sequence[str]) -
 
     The scores of a class without images are NaN; without any image, the columns are empty.
     """
+    names = ("class", "precision", "recall", "f1", "images")
     if not len(labels):
-        return {name: [] for name in ("class", "precision", "recall", "f1", "images")}
+        return {name: [] for name in names}
     *scores, images = precision_recall_fscore_support(
         labels, predicted, labels=range(len(class_names)), zero_division=0
     )
-    precision, recall, f1 = np.where(images, scores, np.nan)
-    return {
-        "class": list(class_names),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "images": images,
-    }
+    columns = (list(class_names), *np.where(images, scores, np.nan), images)
+    return dict(zip(names, columns, strict=True))
 
 
 def propagation_metrics(labels: Ints, propagated: Ints) -> dict[str, float]:
     """Return coverage and accuracy of pseudo-labels, and the number of their classes.
 
-    Parameters
-    ----------
-    labels, propagated : shape (n_images,)
-        True classes, -1 where unknown; pseudo-labels, -1 where there is none.
-
-    Returns
-    -------
-    dict of str to number
-        Without label_accuracy where no true class of a pseudo-label is known.
+    A true class is -1 where it is unknown, a pseudo-label where there is none; label_accuracy is
+    missing where no true class of a pseudo-label is known.
 
     Examples
     --------

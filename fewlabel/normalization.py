@@ -14,11 +14,8 @@ def to_unit(pixels: Array) -> Floats:
 def normalizer(method: str) -> Transformer:
     """Return an unfitted transformer of rows of pixels in 0..255.
 
-    Parameters
-    ----------
-    method : {"unit", "minmax", "standard"}
-        Divide by 255; map the range of each pixel's training values to [0, 1], others cut to it;
-        or give each pixel zero mean and unit variance (a pixel that never changes becomes 0).
+    "unit" divides by 255; "minmax" maps the range of each pixel's training values to [0, 1], others
+    cut to it; "standard" gives each zero mean and unit variance (0 if the pixel never changes).
 
     Examples
     --------

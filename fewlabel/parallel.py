@@ -23,17 +23,10 @@ def for_each_block(
 ) -> None:
     """Call ``work`` once for each block of consecutive rows, one thread per CPU.
 
-    NumPy releases the interpreter's lock in the operations that matter here. Each block runs on
-    one BLAS thread, so what a block computes does not depend on the number of CPUs.
-
-    Parameters
-    ----------
-    work
-        Called with the slice of rows to work on; writes its result where the caller wants it.
-    n_rows, block_rows
-        Number of rows in all, and in each block but the last.
-    description
-        Names the work in the progress display.
+    ``work`` gets the slice of rows and writes its result where the caller wants it; `description`
+    names it in the progress display. NumPy releases the interpreter's lock in the operations that
+    matter here. Each block runs on one BLAS thread, so what a block computes does not depend on the
+    number of CPUs.
 
     Examples
     --------
@@ -66,19 +59,11 @@ def progress(
     iterable: Iterable[Any] | None, description: str, *, total: int | None = None
 ) -> "tqdm[Any]":
     """Wrap an iterable in a progress bar: live on a terminal, a line every 10 seconds in a log."""
+    line = "{desc}: {percentage:.0f} % in {elapsed}"
+    in_log = {"file": _LogLines(), "bar_format": line, "delay": 2, "mininterval": 10}
+    style: dict[str, Any] = {"delay": 1} if sys.stderr.isatty() else in_log
     silent = not _logger.isEnabledFor(logging.INFO)
-    if sys.stderr.isatty():
-        return tqdm(iterable, desc=description, total=total, delay=1, disable=silent)
-    return tqdm(
-        iterable,
-        desc=description,
-        total=total,
-        file=_LogLines(),
-        bar_format="{desc}: {percentage:.0f} % in {elapsed}",
-        delay=2,
-        mininterval=10,
-        disable=silent,
-    )
+    return tqdm(iterable, desc=description, total=total, disable=silent, **style)
 
 
 @contextmanager

@@ -23,18 +23,7 @@ def scale_to_length(rows: Floats, length: float | Floats) -> Floats:
 
 
 def transform_images(transformer: Transformer, images: Array) -> Floats:
-    """Apply a fitted transformer of rows of pixels.
-
-    Parameters
-    ----------
-    transformer
-    images : shape (n_images, ...)
-        There may be none.
-
-    Returns
-    -------
-    shape (n_images, n_features)
-    """
+    """Return a fitted transformer's features, a row for each image; there may be no image."""
     rows = images.reshape(len(images), math.prod(images.shape[1:]))
     # scikit-learn refuses to transform nothing.
     some = rows if len(rows) else np.zeros((1, rows.shape[1]), rows.dtype)

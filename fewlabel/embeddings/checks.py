@@ -11,12 +11,7 @@ _logger = logging.getLogger(__name__)
 
 
 def check_images(images: Array) -> None:
-    """Refuse images, of shape (n_images, ...), that are all alike.
-
-    Raises
-    ------
-    FewlabelError
-    """
+    """Refuse images, of shape (n_images, ...), that are all alike."""
     if (images == images[0]).all():
         raise FewlabelError(f"all {len(images)} training images are alike, so no label tells more")
 
@@ -24,15 +19,7 @@ def check_images(images: Array) -> None:
 def check_features(features: Floats, method: str, n_components: int) -> None:
     """Refuse features that are not finite or all the same, and log if there are fewer than asked.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_images, n_features)
-    method, n_components
-        The embedding's name, and how many components it was to have; 0 is any number.
-
-    Raises
-    ------
-    FewlabelError
+    `n_components` is how many the embedding was to have, 0 any number.
     """
     if not np.isfinite(features).all():
         raise FewlabelError(

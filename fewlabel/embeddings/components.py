@@ -11,16 +11,7 @@ def leading_components(features: Floats, n_components: int) -> Floats:
     and itself, and what a few labels say of it, are better measured on them: see
     docs/decisions/leading-components.md.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_images, n_features)
-        Components in the order of their variance.
-    n_components
-        All, where there are fewer.
-
-    Returns
-    -------
-    ndarray of shape (n_images, n_components), of length sqrt(n_components) each
+    All are kept where there are fewer; each row's length is the root of their number.
 
     Examples
     --------
@@ -33,12 +24,7 @@ def leading_components(features: Floats, n_components: int) -> Floats:
 
 
 def too_large(*limits: tuple[str, int, int, str]) -> list[str]:
-    """Say which settings of an embedding are larger than can be.
-
-    Parameters
-    ----------
-    *limits
-        Name of the setting, its value, the largest that is allowed, and why.
+    """Say which settings are too large, of their name, value, limit and the limit's reason.
 
     Examples
     --------

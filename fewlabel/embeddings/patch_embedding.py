@@ -26,7 +26,6 @@ from fewlabel.rows import scale_to_length
 BLOCK_PATCHES = 2048
 CONTRAST_EPSILON = 0.01
 WHITENING_EPSILON = 0.1
-_TINY = np.finfo(np.float32).tiny
 
 
 def contrast_normalize(patches: Floats) -> Floats:
@@ -43,14 +42,8 @@ def contrast_normalize(patches: Floats) -> Floats:
 def local_deviation(images: Floats, patch_shape: tuple[int, int]) -> Floats:
     """Return the root of variance plus 0.01 of each patch: the divisor of `contrast_normalize`.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, n_channels)
-    patch_shape
-
-    Returns
-    -------
-    ndarray of shape (n_images, height - patch_height + 1, width - patch_width + 1)
+    Images have shape (n_images, height, width, n_channels); the result has a row and a column for
+    each position of a patch.
     """
     height, width = patch_shape
     n_rows, n_columns = images.shape[1] - height + 1, images.shape[2] - width + 1
@@ -66,17 +59,9 @@ def local_deviation(images: Floats, patch_shape: tuple[int, int]) -> Floats:
 
 
 def zca_whitening(patches: Array) -> tuple[Array, Array]:
-    """Return mean and matrix that whiten patches and turn them back to the pixel axes (ZCA).
+    """Return mean and matrix that whiten patches, one a row, and turn them back to pixels (ZCA).
 
-    Parameters
-    ----------
-    patches : ndarray of shape (n_patches, n_pixels)
-
-    Returns
-    -------
-    mean : ndarray of shape (n_pixels,)
-    matrix : symmetric ndarray of shape (n_pixels, n_pixels)
-        ``(patches - mean) @ matrix`` has about unit covariance; 0.1 is added to each eigenvalue.
+    ``(patches - mean) @ matrix`` has about unit covariance; 0.1 is added to each eigenvalue.
     """
     mean = patches.mean(axis=0)
     centered = patches - mean
@@ -90,16 +75,7 @@ def spherical_kmeans(
 ) -> Array:
     """Fit unit-length centroids that maximize the summed dot product with the vectors they own.
 
-    A centroid that owns nothing restarts at a random vector.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n_vectors, n_features)
-    n_centroids, n_iterations, rng
-
-    Returns
-    -------
-    ndarray of shape (n_centroids, n_features)
+    Vectors and centroids are rows; a centroid that owns nothing restarts at a random vector.
     """
     centroids = rng.standard_normal((n_centroids, vectors.shape[1])).astype(vectors.dtype)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
@@ -130,37 +106,29 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Parameters
     ----------
-    image_shape : tuple of ints or None, default=None
+    image_shape
         Height, width and optionally channels of the images whose pixels are the rows of ``X``.
         None takes a row as an image of one pixel's height.
-    patch_size : int, default=6
+    patch_size
         Side of a patch in pixels, at most that of the image; without `image_shape`, cut to the
         length of the row.
-    n_centroids : int, default=400
-    n_sampled_patches : int, default=200_000
+    n_sampled_patches
         Patches drawn from all images to learn whitening and centroids.
-    pooling_grid : int, default=3
+    pooling_grid
         The image is pooled over this many regions per side, at most as many as a patch has
         positions there; without `image_shape`, over fewer where there are fewer.
-    n_components : int, default=128
+    n_components
         Principal components kept (fewer where there are fewer images or features).
-    variance_power : float, default=0.25
+    variance_power
         Components are divided by this power of their variance: 0 is PCA, 0.5 is whitening.
-    random_state : int, RandomState instance or None, default=None
 
     Attributes
     ----------
-    patch_shape_ : tuple of two ints
     filters_ : ndarray of shape (n_channels * patch_height * patch_width + 1, n_centroids)
         Maps a raw patch and its standard deviation to its responses times that deviation:
         contrast normalization, whitening, centroids and the threshold of 1 in one matrix.
-    pca_ : sklearn.decomposition.PCA
     scale_ : ndarray of shape (n_components,)
-
-    References
-    ----------
-    A. Coates, H. Lee, A. Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature
-    Learning", AISTATS 2011.
+        Multiplies the components of `pca_`.
 
     Examples
     --------
@@ -196,13 +164,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Fit whitening, centroids and principal components.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_images, n_pixels)
-            Pixels in [0, 1].
-        y : ignored
+        """Fit whitening, centroids and principal components to rows of pixels in [0, 1].
 
         Raises
         ------
@@ -212,10 +174,9 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         rng = check_random_state(self.random_state)
         images = self._as_images(validate_data(self, X, dtype=np.float32, ensure_min_samples=2))
-        for problem in problems_of_patches(
-            self.image_shape or (), self.patch_size, self.pooling_grid
-        ):
-            raise ValueError(problem)
+        shape = self.image_shape or ()
+        if problems := problems_of_patches(shape, self.patch_size, self.pooling_grid):
+            raise ValueError(problems[0])
         self.filters_ = self._learn_filters(images, rng)
         features = self._pooled_responses(images[rng.permutation(len(images))[:PCA_IMAGES]])
         n_components = min(self.n_components, *features.shape)
@@ -223,22 +184,12 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.pca_ = PCA(n_components, svd_solver=solver, random_state=rng.randint(2**31))
         with log_duration(f"PCA of {features.shape[1]:,} pooled responses"):
             self.pca_.fit(features)
-        variance = self.pca_.explained_variance_
-        self.scale_ = np.maximum(variance, _TINY) ** -self.variance_power
+        variance = np.maximum(self.pca_.explained_variance_, np.finfo(np.float32).tiny)
+        self.scale_ = variance**-self.variance_power
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
-        """Embed images.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_images, n_pixels)
-
-        Returns
-        -------
-        ndarray of shape (n_images, n_components)
-            Each row's length is the root of n_components.
-        """
+        """Return a row of n_components features, as long as their root, for each row of pixels."""
         check_is_fitted(self)
         images = self._as_images(validate_data(self, X, dtype=np.float32, reset=False))
         embedding = np.empty((len(images), self._n_features_out), np.float32)

@@ -53,21 +53,15 @@ class Settings(EmbeddingMethod):
 
     def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
         n_responses = self.pooling_grid**2 * self.n_centroids
+        reason = (
+            f"they are of {n_responses} responses (n_centroids times the square of pooling_grid) "
+            f"of at most {PCA_IMAGES} images"
+        )
+        leading = "they are the first of embed.patches.n_components"
         problems = problems_of_patches(image_shape or (), self.patch_size, self.pooling_grid)
         problems += too_large(
-            (
-                "n_leading_components",
-                self.n_leading_components,
-                self.n_components,
-                "they are the first of embed.patches.n_components",
-            ),
-            (
-                "n_components",
-                self.n_components,
-                min(n_responses, PCA_IMAGES),
-                f"they are of {n_responses} responses (n_centroids times the square of "
-                f"pooling_grid) of at most {PCA_IMAGES} images",
-            ),
+            ("n_leading_components", self.n_leading_components, self.n_components, leading),
+            ("n_components", self.n_components, min(n_responses, PCA_IMAGES), reason),
         )
         return [f"embed.patches.{problem}" for problem in problems]
 

@@ -19,20 +19,8 @@ def spread_over_clusters(assignment: Ints, distance: Floats, y: Ints) -> tuple[I
     Of several labels in a cluster, the most frequent counts, the smallest of equals; an image that
     has a label keeps it.
 
-    Parameters
-    ----------
-    assignment : ndarray of shape (n_images,)
-    distance : ndarray of shape (n_images,)
-        To the centroid of the image's cluster.
-    y : ndarray of shape (n_images,)
-        Labels, -1 where unlabeled.
-
-    Returns
-    -------
-    pseudo_labels : ndarray of shape (n_images,), int64
-        -1 in a cluster without a label.
-    confidence : ndarray of shape (n_images,)
-        The negative distance; infinite where `y` has a label.
+    Arguments are as of `fewlabel.methods.Pool`, results as of `PropagationMethod.propagate` there:
+    the class is -1 in a cluster without a label, the confidence the negative distance.
 
     Examples
     --------

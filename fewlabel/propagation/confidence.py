@@ -21,18 +21,10 @@ def cluster_weights(assignment: Ints, y: Ints) -> Array:
 
 
 def best_class(probabilities: Floats, y: Ints) -> tuple[Ints, Floats]:
-    """Return the most probable class of each image, and its margin as confidence.
+    """Return the most probable class of each image, and its margin over the second as confidence.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_images, n_classes)
-    y : ndarray of shape (n_images,)
-        Labels, which stay; -1 where unlabeled.
-
-    Returns
-    -------
-    pseudo_labels, confidence
-        As of `fewlabel.methods.PropagationMethod.propagate`.
+    Probabilities are of shape (n_images, n_classes); labels in `y` stay, with infinite confidence.
+    Images whose best classes are equal get -1.
 
     Examples
     --------

@@ -25,13 +25,7 @@ class Settings(PropagationMethod):
 
 
 def spread_over_graph(
-    affinity: Graph,
-    assignment: Ints,
-    y: Ints,
-    n_classes: int,
-    *,
-    alpha: float,
-    n_iterations: int,
+    affinity: Graph, assignment: Ints, y: Ints, n_classes: int, *, alpha: float, n_iterations: int
 ) -> tuple[Ints, Floats]:
     """Spread labels over the kNN graph, with confidence where the best class is far ahead.
 
@@ -39,19 +33,8 @@ def spread_over_graph(
     class mass follow the data, where the usual normalization to the shares of the labels makes it
     follow the clustering (docs/decisions/label-weights.md says why).
 
-    Parameters
-    ----------
-    affinity, y, n_classes, alpha, n_iterations
-        As in `fewlabel.propagation.knn_graph.spread_labels`.
-    assignment : ndarray of shape (n_images,)
-        Cluster of each image.
-
-    Returns
-    -------
-    pseudo_labels : ndarray of shape (n_images,), int64
-        -1 where no label reaches; the image's own label where it has one.
-    confidence : ndarray of shape (n_images,)
-        Probability of the best class less that of the second; infinite where `y` has a label.
+    Arguments are as of `fewlabel.methods.Pool` and `fewlabel.propagation.knn_graph.spread_labels`,
+    results as of `fewlabel.propagation.confidence.best_class`.
 
     Examples
     --------
@@ -64,13 +47,7 @@ def spread_over_graph(
     array([0, 0, 0, 1, 1])
     """
     weights = cluster_weights(assignment, y)
-    probabilities = spread_labels(
-        affinity,
-        y,
-        weights,
-        # The margin needs a second class, if one that no image has.
-        max(n_classes, 2),
-        alpha=alpha,
-        n_iterations=n_iterations,
-    )
-    return best_class(probabilities, y)
+    # The margin needs a second class, if one that no image has.
+    n_classes = max(n_classes, 2)
+    spread = spread_labels(affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations)
+    return best_class(spread, y)

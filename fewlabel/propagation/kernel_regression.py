@@ -22,16 +22,8 @@ _PIXELS_PER_SHIFT = 28
 def examples(images: Floats, y: Ints) -> tuple[Floats, Ints]:
     """Choose what a regression learns from: images and shifted copies, 10,000 at most.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, ...)
-    y : ndarray of shape (n_images,)
-
-    Returns
-    -------
-    images : ndarray of shape (n_examples, height, width, ...)
-        With their copies; where those would be too many, the images alone, or evenly spaced ones.
-    y : ndarray of shape (n_examples,)
+    Where the copies would be too many, it is the images alone, or evenly spaced ones. Images are
+    of shape (n_images, height, width, ...).
     """
     step = max(-(-len(images) // MAX_EXAMPLES), 1)
     images, y = images[::step], y[::step]
@@ -45,17 +37,8 @@ def shifted_copies(images: Floats) -> Floats:
     """Return images as they are, then moved left, right, up and down by a 28th of their side.
 
     What a label says of an image, it says of these, too. Images of fewer than 14 pixels have no
-    such copies.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_images, height, width, ...)
-
-    Returns
-    -------
-    ndarray of shape (n_copies * n_images, height, width, ...)
-        With n_copies 5 or 1, each in the order of the images; the edge is repeated where an image
-        was moved away from it.
+    such copies. The edge is repeated where an image of shape (height, width, ...) was moved away
+    from it, and each copy of all of them is in their order.
 
     Examples
     --------
@@ -77,18 +60,8 @@ def class_scores(features: Floats, labeled_features: Floats, y: Ints, n_classes:
     Ridge regression (penalty 0.1) from the cosine of images, through the kernel
     exp(-0.5 |a - b|^2) of rows of unit length, to 1 for an image's class and 0 for the others.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_images, n_features)
-    labeled_features : ndarray of shape (n_labeled, n_features)
-    y : ndarray of shape (n_labeled,)
-        Their classes.
-    n_classes
-
-    Returns
-    -------
-    ndarray of shape (n_images, n_classes)
-        About probabilities, but below 0 and above 1, too.
+    The scores, of shape (n_images, n_classes), are about probabilities, but below 0 and above 1,
+    too; `y` has the classes of the labeled images.
 
     Examples
     --------

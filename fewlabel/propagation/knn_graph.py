@@ -17,16 +17,10 @@ def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
     than computing them, so columns are first reduced to n / 32 interleaved groups by their best
     member: the k best columns lie within the k best groups.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    n_neighbors
-        Less than n_samples.
-
     Returns
     -------
     neighbors : ndarray of shape (n_samples, n_neighbors), int32
-        Nearest first.
+        Nearest first; `n_neighbors` must be less than n_samples.
     distances : ndarray of shape (n_samples, n_neighbors)
 
     Examples
@@ -75,14 +69,8 @@ def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:
     The width of each image's kernel is the distance d_k to its last neighbor, so a sparse region
     is as well connected as a dense one.
 
-    Parameters
-    ----------
-    neighbors, distances : ndarray of shape (n_samples, n_neighbors)
-
-    Returns
-    -------
-    scipy.sparse.csr_array of shape (n_samples, n_samples), float32
-        D^-1/2 W D^-1/2 (D. Zhou et al., NIPS 2003).
+    Takes what `nearest_neighbors` returns; the result is float32, D^-1/2 W D^-1/2 of D. Zhou et
+    al., NIPS 2003.
 
     Examples
     --------
@@ -108,28 +96,20 @@ def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:
 
 
 def spread_labels(
-    graph: Graph,
-    y: Ints,
-    weights: Array,
-    n_classes: int,
-    *,
-    alpha: float,
-    n_iterations: int,
+    graph: Graph, y: Ints, weights: Array, n_classes: int, *, alpha: float, n_iterations: int
 ) -> Floats:
     """Return class probabilities of every image, by spreading the labels over the graph.
 
     Parameters
     ----------
-    graph : sparse array of shape (n_samples, n_samples)
+    graph
         From `affinity_graph`.
     y : ndarray of shape (n_samples,)
         Class of an image, -1 where it is unlabeled.
     weights : ndarray of shape (n_samples,)
         How much a label counts.
-    n_classes
     alpha : float in (0, 1)
         Share of an image's scores that comes from its neighbors in each iteration.
-    n_iterations
 
     Returns
     -------
@@ -157,16 +137,8 @@ def spread_labels(
 def smooth(graph: Graph, seeds: Floats, *, alpha: float, n_iterations: int) -> Floats:
     """Mix the scores of each image with those of its neighbors, repeatedly, as `spread_labels`.
 
-    Parameters
-    ----------
-    graph, alpha, n_iterations
-    seeds : ndarray of shape (n_samples, n_classes)
-        Not negative.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes)
-        Rows sum to one; uniform where nothing reaches.
+    Seeds are scores, not negative, of shape (n_samples, n_classes); so is the result, whose rows
+    sum to one and are uniform where nothing reaches.
     """
     scores = _diffuse(graph, seeds, alpha, n_iterations)
     total = scores.sum(axis=1, keepdims=True)
@@ -180,16 +152,8 @@ def graph_smoothed_features(graph: Graph, X: Floats, *, alpha: float, n_iteratio
     Clusters of these follow the graph that labels spread over, and their representatives are
     typical of it; smoothed features alone would let unlike images represent a cluster.
 
-    Parameters
-    ----------
-    graph, alpha, n_iterations
-        As in `spread_labels`.
-    X : ndarray of shape (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_samples, 2 * n_features)
-        Rows of X diffused over the graph, each of the length that it had; then half of X.
+    Other arguments are as of `spread_labels`. The result is of shape (n_samples, 2 * n_features):
+    rows of X diffused over the graph, each of the length that it had, then half of X.
     """
     length = np.linalg.norm(X, axis=1, keepdims=True)
     smoothed = scale_to_length(_diffuse(graph, X, alpha, n_iterations), length)

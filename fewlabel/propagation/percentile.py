@@ -12,17 +12,7 @@ def most_confident(confidence: Floats, assignment: Ints, percentile: float) -> B
     cluster of n images keeps ceil(n * percentile / 100): at least one, so a cluster of one image
     keeps it. Of equally confident images the first are chosen.
 
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_images,)
-        Larger is surer.
-    assignment : ndarray of shape (n_images,)
-        Cluster of each image.
-    percentile : float, 0 < percentile <= 100
-
-    Returns
-    -------
-    ndarray of shape (n_images,)
+    All arrays are of shape (n_images,), `assignment` has clusters; 0 < percentile <= 100.
 
     Examples
     --------

@@ -70,13 +70,10 @@ def combine_with_graph(
     ----------
     affinity, alpha, n_iterations
         As in `fewlabel.propagation.knn_graph.spread_labels`.
-    assignment : ndarray of shape (n_images,)
-        Cluster of each image.
+    assignment, y
+        As of `fewlabel.methods.Pool`; labels replace their images' scores.
     scores : ndarray of shape (n_images, n_classes)
         From `fewlabel.propagation.kernel_regression.class_scores`; what is below 0 counts as 0.
-    y : ndarray of shape (n_images,)
-        Labels, -1 where unlabeled; they replace their images' scores.
-    graph_half_weight, neighbor_half_weight
 
     Returns
     -------

@@ -12,19 +12,10 @@ from fewlabel.parallel import log_duration
 
 
 def fit_clusters(clustering: Any, X: Floats) -> Clusters:
-    """Fit a clustering; find each image's cluster and each cluster's representative.
+    """Fit a KMeans or MiniBatchKMeans; find each image's cluster and each one's representative.
 
-    Parameters
-    ----------
-    clustering : KMeans or MiniBatchKMeans
-        Fitted here.
-    X : ndarray of shape (n_images, n_features)
-
-    Returns
-    -------
-    Clusters
-        The distance is Euclidean, to the centroid; the representative is the image that is nearest
-        to it, the first of equals.
+    The distance is Euclidean, to the centroid; the representative is the image that is nearest to
+    it, the first of equals.
 
     Raises
     ------

@@ -37,19 +37,7 @@ class Settings(SelectionMethod):
 def sampled_kmeans_plusplus(X: Floats, n_clusters: int, random_state: Any) -> Floats:
     """Seed k-means by greedy k-means++ on a random sample: as good as on all, and much faster.
 
-    The sample has 10,000 rows, or four for each cluster where that is more.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    n_clusters, random_state
-
-    Returns
-    -------
-    ndarray of shape (n_clusters, n_features)
-
-    References
-    ----------
+    The sample has 10,000 rows, or four for each cluster where that is more. k-means++ is of
     D. Arthur, S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding", SODA 2007.
     """
     from sklearn.cluster import kmeans_plusplus

@@ -11,22 +11,8 @@ def oracle_labels(labels: Ints, chosen: Ints, *, error_rate: float, seed: int) -
     """Return the labels of a person who is asked for the chosen images and errs at `error_rate`.
 
     An image gets the same answer whoever chose it, so that two ways of choosing meet the same
-    person.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_images,)
-        The true classes.
-    chosen
-        Indices of the images to ask for.
-    error_rate : float in [0, 1]
-        Probability of a wrong class, each of the others as likely.
-    seed
-
-    Returns
-    -------
-    ndarray of shape (n_images,), int64
-        The answers, -1 where nobody was asked.
+    person. `labels` are the true classes, `chosen` the indices of images; each wrong class is as
+    likely. The answers are of shape (n_images,), -1 where nobody was asked.
 
     Raises
     ------
