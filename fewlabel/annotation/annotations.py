@@ -37,27 +37,13 @@ _CONFLICT_MARKER = re.compile(r"^(<<<<<<<|>>>>>>>)( |\r?$)", re.MULTILINE)
 
 
 class Annotation(NamedTuple):
-    """A line of labels.csv.
+    """A line of labels.csv."""
 
-    Attributes
-    ----------
-    image : str
-        As in data/raw/train_files.csv.
-    sha256 : str
-        Of the image's content when it was labeled, hexadecimal.
-    label : str
-        Name of a class, `NOT_SURE` or `NO_CLASS`.
-    labeled_at : str
-        ISO 8601, UTC.
-    labeled_by : str
-        Who gave it; empty where nobody knows.
-    """
-
-    image: str
-    sha256: str
-    label: str
-    labeled_at: str
-    labeled_by: str = ""
+    image: str  # as in data/raw/train_files.csv
+    sha256: str  # of the image's content when it was labeled, hexadecimal
+    label: str  # name of a class, NOT_SURE or NO_CLASS
+    labeled_at: str  # ISO 8601, UTC
+    labeled_by: str = ""  # empty where nobody knows
 
 
 Annotations = dict[str, list[Annotation]]
@@ -157,13 +143,7 @@ def describe(annotations: Annotations) -> str:
 
 
 def refuse_contradictions(annotations: Annotations, path: Path = ANNOTATIONS_FILE) -> None:
-    """Name all contradictions in a file, if there are any, and how to settle them.
-
-    Raises
-    ------
-    AnnotationsError
-        If there are.
-    """
+    """Raise an AnnotationsError that names all contradictions and how to settle them, if any."""
     if found := contradictions(annotations):
         raise AnnotationsError(
             f"{path} has different labels from different people for {describe(found)}; settle "
@@ -177,8 +157,7 @@ def write_lines(path: Path, lines: Iterable[Annotation]) -> None:
 
     def write_all(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([Annotation._fields, *lines])
+            csv.writer(file, lineterminator="\n").writerows([Annotation._fields, *lines])
             file.flush()
             os.fsync(file.fileno())
 
@@ -198,9 +177,7 @@ def read_lines(path: Path) -> list[Annotation]:
         If a column is missing, or a merge left what is no line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-        return _parse(text, path)
+        return _parse(path.read_bytes().decode("utf-8-sig"), path)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:

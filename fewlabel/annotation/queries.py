@@ -43,24 +43,14 @@ _N_NAMED = 3  # images that a message names
 class Queries:
     """The images that people are asked about, and the file that keeps their annotations.
 
-    Attributes
-    ----------
-    names, sha256 : list of str
-        Of each training image, from data/raw/train_files.csv.
-    class_names : list of str
-    assignment : ndarray of shape (n_images,), int
-        Cluster of each image.
-    representatives : ndarray of shape (n_clusters,), int
-        One image per cluster.
-    path : Path
-        The file.
+    All that reads or saves raises `AnnotationsError` if the file cannot be read or written.
     """
 
-    names: list[str]
-    sha256: list[str]
+    names: list[str]  # of each training image, as in data/raw/train_files.csv
+    sha256: list[str]  # of each training image
     class_names: list[str]
-    assignment: NDArray[np.integer]
-    representatives: NDArray[np.integer]
+    assignment: NDArray[np.integer]  # (n_images,): cluster of each
+    representatives: NDArray[np.integer]  # (n_clusters,): one image of each
     path: Path = ANNOTATIONS_FILE
 
     @cached_property
@@ -69,38 +59,31 @@ class Queries:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
+    def content(self) -> dict[str, str]:
+        """Name of an image -> its SHA-256."""
+        return dict(zip(self.names, self.sha256, strict=True))
+
+    @cached_property
     def _name_of_content(self) -> dict[str, str]:
         """SHA-256 -> name of the first image with this content."""
         return dict(zip(reversed(self.sha256), reversed(self.names), strict=True))
 
     def _is_current(self, annotation: Annotation) -> bool:
         """Return whether the image of this name has the content that was labeled."""
-        position = self.position.get(annotation.image)
-        return position is not None and self.sha256[position] == annotation.sha256
+        return self.content.get(annotation.image) == annotation.sha256
 
     def locate(self, annotation: Annotation) -> Annotation:
         """Return the annotation under the name that its image's content has now, if any has."""
         if self._is_current(annotation):
             return annotation
-        return annotation._replace(
-            image=self._name_of_content.get(annotation.sha256, annotation.image)
-        )
+        name = self._name_of_content.get(annotation.sha256, annotation.image)
+        return annotation._replace(image=name)
 
     def pending(self, annotated: Iterable[str]) -> list[int]:
-        """Choose the representatives that are left to ask about, those of large clusters first.
+        """Return the positions of representatives to ask about, those of large clusters first.
 
         As many as complete the budget, which is the number of clusters: an image that was annotated
         under another clustering counts, and speaks for the cluster that it is now in.
-
-        Parameters
-        ----------
-        annotated
-            Names of images.
-
-        Returns
-        -------
-        list of int
-            Positions of images.
         """
         positions = np.array([self.position[image] for image in annotated], int)
         n_left = max(len(self.representatives) - len(positions), 0)
@@ -111,35 +94,17 @@ class Queries:
         return largest_first[:n_left]
 
     def read_any(self) -> Annotations:
-        """Read the annotations, whatever their images and classes are.
-
-        Raises
-        ------
-        AnnotationsError
-            As `read_lines` does.
-        """
+        """Read the annotations, whatever their images and classes are."""
         return merge_lines(map(self.locate, read_lines(self.path)))
 
     def read(self) -> Annotations:
-        """Read the annotations, contradictory ones too, if they are of these images and classes.
-
-        Raises
-        ------
-        AnnotationsError
-            As `read_lines` and `check` do.
-        """
+        """Read the annotations, contradictory ones too, unless `check` refuses one."""
         annotations = self.read_any()
         self.check([a for found in annotations.values() for a in found], self.path)
         return annotations
 
     def read_agreed(self) -> dict[str, Annotation]:
-        """Read the annotations where none may contradict another: image -> its annotation.
-
-        Raises
-        ------
-        AnnotationsError
-            As `read` does, and if there are contradictions; it names all of them.
-        """
+        """Read image -> its annotation, where contradictions too are an AnnotationsError."""
         annotations = self.read()
         refuse_contradictions(annotations, self.path)
         return {image: found[0] for image, found in annotations.items()}
@@ -166,8 +131,6 @@ class Queries:
         ------
         ConflictError
             If an image's annotations are not what was seen: somebody else has changed them.
-        AnnotationsError
-            If the file cannot be read or written.
         """
         journal = self.path.with_name(JOURNAL)
         try:
@@ -205,19 +168,18 @@ class Queries:
             "put the images back as they were, or delete these lines (data/raw/skipped_files.csv "
             "has the files that are not used, and why)"
         )
-        wrong = [a for a in annotations if a.label not in labels]
-        _refuse(wrong, f"{source} has labels that are no class", label_advice)
-        gone = [a for a in annotations if a.image not in self.position]
-        _refuse(gone, f"{source} labels images that are gone", image_advice)
+        no_class = [a for a in annotations if a.label not in labels]
+        gone = [a for a in annotations if a.image not in self.content]
         changed = [a for a in annotations if not self._is_current(a)]
-        _refuse(changed, f"{source} labels images that changed since", image_advice)
-
-
-def _refuse(wrong: list[Annotation], problem: str, advice: str) -> None:
-    if wrong:
-        named = ", ".join(f"{a.image} ({a.label})" for a in wrong[:_N_NAMED])
-        more = f" and {len(wrong) - _N_NAMED} more" if len(wrong) > _N_NAMED else ""
-        raise AnnotationsError(f"{problem}: {named}{more}; {advice}")
+        for wrong, problem, advice in (
+            (no_class, "has labels that are no class", label_advice),
+            (gone, "labels images that are gone", image_advice),
+            (changed, "labels images that changed since", image_advice),
+        ):
+            if wrong:
+                named = ", ".join(f"{a.image} ({a.label})" for a in wrong[:_N_NAMED])
+                more = f" and {len(wrong) - _N_NAMED} more" if len(wrong) > _N_NAMED else ""
+                raise AnnotationsError(f"{source} {problem}: {named}{more}; {advice}")
 
 
 def _times(annotations: list[Annotation]) -> list[str]:
@@ -225,13 +187,7 @@ def _times(annotations: list[Annotation]) -> list[str]:
 
 
 def read_queries() -> Queries:
-    """Read them from what the pipeline's stages wrote.
-
-    Raises
-    ------
-    fewlabel.storage.ArtifactError
-        If these stages have not run, or their outputs were changed since.
-    """
+    """Read them from what the pipeline's stages wrote, if `verified`."""
     assignment = load_array("data/clusters/assignment.npy")
     rows = read_training_files(len(assignment))
     return Queries(
@@ -244,14 +200,9 @@ def read_queries() -> Queries:
 
 
 def human_labels(queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Turn what people annotated into labels, and images that get none.
+    """Return each image's label, -1 where unlabeled, and whether it is to get none.
 
-    Returns
-    -------
-    labels : ndarray of shape (n_images,), int64
-        -1 where unlabeled.
-    excluded : ndarray of shape (n_images,), bool
-        Images of no class, and clusters of which no one was sure.
+    None is for images of no class, and for clusters of which no one was sure.
 
     Raises
     ------
@@ -285,13 +236,7 @@ def human_labels(queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 
 
 def settle_labels(whose: str, queries: Queries) -> tuple[int, Annotations]:
-    """Keep one annotation of each contradiction.
-
-    Parameters
-    ----------
-    whose
-        `LATEST`, or the name of the person whose annotations are kept.
-    queries
+    """Keep one annotation of each contradiction: the `LATEST`, or that of the person of this name.
 
     Returns
     -------
@@ -301,8 +246,8 @@ def settle_labels(whose: str, queries: Queries) -> tuple[int, Annotations]:
 
     Raises
     ------
-    AnnotationsError
-        If the file cannot be read, or somebody else changes it meanwhile.
+    ConflictError
+        If somebody else changes one meanwhile.
     """
     unsettled = contradictions(queries.read_any())
     changes = []
