@@ -34,20 +34,16 @@ _LARGE = 2**24
 _large_image = threading.RLock()
 _SHOWN = 200  # characters of a value that a message shows
 _UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 """EXIF's orientation -> what turns the image upright."""
 
 Found = dict[str, tuple[np.ndarray, str] | str]
 """Name of each image -> its pixels and the SHA-256 of its content, or why it cannot be used."""
 
-# Its check comes before a JPEG is made smaller, and warns in several lines; `_check_size` is ours.
+# Its check comes before a JPEG is made smaller, and warns in several lines; ours is in `_decode`.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -60,12 +56,8 @@ def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, st
     """Decode an image (upright, L or RGB, transparent pixels black) and hash its file by SHA-256.
 
     While one that takes much memory is in use, no other such image is decoded. Of a JPEG, a side
-    of `size` pixels is enough, so a larger one is decoded faster, and smaller.
-
-    Raises
-    ------
-    ValueError
-        If it is no whole image, or too large.
+    of `size` pixels is enough, so a larger one is decoded faster, and smaller. A `ValueError` says
+    why it is no whole image, or that it is too large.
     """
     with ExitStack() as stack:
         try:
@@ -88,18 +80,9 @@ def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, st
 
 
 def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode an image to uint8, scaled to fit and padded with black.
+    """Decode an image as `decoded_image` does, to uint8, scaled to fit and padded with black.
 
-    Parameters
-    ----------
-    path
-    shape
-        Height and width in pixels; after them, 3 makes it colored, and nothing gray.
-
-    Raises
-    ------
-    ValueError
-        If it is no whole image, or too large.
+    `shape` is height and width in pixels; after them, 3 makes it colored, and nothing gray.
     """
     height, width, *channels = shape
     with decoded_image(path, max(height, width)) as (image, _):
@@ -113,13 +96,8 @@ def read_image_files(
 
     An .npz holds `images`, uint8 of shape (n_images, height, width) or (n_images, height, width,
     3), which stay as they are, and to test with `test_images` and `test_labels`, positions in
-    `class_names`. Images that `test_labels` names are not trained on.
-
-    Raises
-    ------
-    ImageFilesError
-        If there is no such file or folder, no image in it, or its labels are no classes; or if
-        there is none to test with where `test_labels` says that there is.
+    `class_names`. Images to test with are not trained on. An `ImageFilesError` says what is wrong
+    with the files or the labels.
     """
     place = Path(path)
     if place.suffix == ".npz":
@@ -130,9 +108,9 @@ def read_image_files(
             )
         return _split(place, *_read_npz(place, len(class_names)))
     if not is_folder(place):
+        named = printable(path, _SHOWN)
         raise ImageFilesError(
-            f"dataset.folder.path is {printable(path, _SHOWN)}, but must be a folder or an .npz "
-            "file"
+            f"dataset.folder.path is {named}, but must be a folder or an .npz file"
         )
     names = [name for name in list_files(place) if not name.endswith(".dvc")]
     if test_labels is None:
@@ -262,7 +240,7 @@ def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
         image = found[name]
         if not isinstance(image, str) and first_with.setdefault(image[1], name) != name:
             found[name] = f"the same file as {first_with[image[1]]}"
-    problems = {name: image for name, image in found.items() if isinstance(image, str)}
+    problems = {name: reason for name, reason in found.items() if isinstance(reason, str)}
     usable = {name: image for name, image in found.items() if not isinstance(image, str)}
     train = [name for name in usable if name not in class_of]
     test = [name for name in usable if name in class_of]
@@ -301,11 +279,9 @@ def _test_classes(
     """Return name -> position of its class, of each image to test with."""
     source = place / test_labels
     if is_folder(source):
-        lines = [
-            {"image": name, "label": name.removeprefix(f"{test_labels}/").split("/")[0]}
-            for name in names
-            if name.startswith(f"{test_labels}/") and has_image_name(name)
-        ]
+        prefix = f"{test_labels}/"
+        inside = [name for name in names if name.startswith(prefix) and has_image_name(name)]
+        lines = [{"image": name, "label": name[len(prefix) :].split("/")[0]} for name in inside]
     elif os.path.exists(source):  # noqa: PTH110 (pathlib's raises for long names)
         lines = read_label_table(source)
     else:
@@ -404,7 +380,7 @@ def _read_members(place: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray
             f"{place} needs {needed:,} bytes of memory, but only {available:,} are available; it "
             "must hold fewer or smaller images"
         )
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name in used:
         with archive.open(stored[name]) as member:
             array = arrays[name] = np.lib.format.read_array(member, allow_pickle=False)

@@ -43,12 +43,9 @@ class DownloadError(FewlabelError):
 
 
 def read_idx_files(origin: Origin) -> dict[str, np.ndarray]:
-    """Read the arrays of `Images` from the first source that has all of them, unaltered.
+    """Read the arrays of `fewlabel.methods.Images` from the first source that has all, unaltered.
 
-    Raises
-    ------
-    DownloadError
-        If every source failed.
+    A `DownloadError` says how every source failed.
     """
     failures = []
     for source, files in _sources(origin).items():
@@ -67,10 +64,7 @@ def read_idx_files(origin: Origin) -> dict[str, np.ndarray]:
 def parse_idx(content: bytes) -> np.ndarray:
     r"""View an IDX file of unsigned bytes, decompressed and of a checked SHA-256, as a uint8 array.
 
-    Raises
-    ------
-    ValueError
-        If the length is not what the header says.
+    A length that is not what the header says is a `ValueError`.
 
     Examples
     --------
@@ -214,14 +208,9 @@ def _run(command: list[str], folder: str) -> None:
     try:
         with log_duration(f"run {' '.join(command[:2])} (at most {COMMAND_TIMEOUT} s)"):
             done = subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_TIMEOUT,
-                check=False,
-            )
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=COMMAND_TIMEOUT, check=False,
+            )  # fmt: skip
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:

@@ -18,14 +18,9 @@ def save_training_files(names: list[int] | list[str], sha256: list[str]) -> None
 
 
 def read_training_files(n_images: int) -> list[dict[str, str]]:
-    """Read a row with `image` and `sha256` for each of `n_images` training images.
+    """Read a row with `image` and `sha256` for each training image, or raise a FewlabelError.
 
-    Raises
-    ------
-    fewlabel.storage.ArtifactError
-        If the table is missing, or was changed since.
-    TrainingFilesError
-        If it has not one whole row, with a name of its own, for each image.
+    It must be what its stage wrote: one whole row, with a name of its own, for each image.
     """
     advice = "`dvc repro download` writes it again"
     try:
