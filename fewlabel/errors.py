@@ -37,8 +37,7 @@ def exit_on_error() -> Iterator[None]:
             f"error: there is too little memory ({one_line(error)}); lower what asks for it in "
             "params.yaml, such as label_budget, dataset.image_size or a batch_size"
         )
-    except OSError as error:
-        # Not a fault of this program, but of a file, a disk or a connection.
+    except OSError as error:  # not a fault of this program, but of a file, disk or connection
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{one_line(error.strerror or error)}")
     finally:

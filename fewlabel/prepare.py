@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from fewlabel.errors import FewlabelError
@@ -20,13 +21,7 @@ CONFIGS = {"repo": Path(".dvc/config"), "local": Path(".dvc/config.local")}
 
 
 def main(params: Params) -> None:
-    """Mend the files of DVC that were cut off, and have DVC verify what remotes give.
-
-    Raises
-    ------
-    FewlabelError
-        If there is a pipe or a device among a user's own images, which DVC would read without end.
-    """
+    """Mend the files of DVC that were cut off, and have DVC verify what remotes give."""
     if folder := chosen("datasets", params.dataset).own_files:
         _refuse_endless_files(folder)
     if _stays(_is_cut_off, RWLOCK):
@@ -52,13 +47,11 @@ def _refuse_endless_files(folder: Path) -> None:
 
 def _stays(is_wrong: Callable[[Path], bool], path: Path) -> bool:
     """Return whether a file is there and wrong, and no DVC that runs is just writing it."""
-    try:
-        if not is_wrong(path):
-            return False
-        time.sleep(1)
-        return is_wrong(path)
-    except FileNotFoundError:
-        return False
+    with suppress(FileNotFoundError):
+        if is_wrong(path):
+            time.sleep(1)
+            return is_wrong(path)
+    return False
 
 
 def _is_cut_off(path: Path) -> bool:
@@ -91,14 +84,11 @@ def _take_from_git(lock: Path) -> None:
     show = subprocess.run(["git", "show", f"HEAD:./{lock}"], capture_output=True, check=False)
     if show.returncode:
         lock.unlink()
-        how = "removed"
     else:
         write(lock, lambda temporary: temporary.write_bytes(show.stdout))
-        how = "it is as in the last commit again"
-    print(
-        f"{lock} was left cut off by a DVC that was interrupted: {how}; what ran since is in DVC's "
-        "run cache"
-    )
+    how = "removed" if show.returncode else "it is as in the last commit again"
+    left = f"{lock} was left cut off by a DVC that was interrupted"
+    print(f"{left}: {how}; what ran since is in DVC's run cache")
 
 
 def _verify_remotes(level: str) -> None:

@@ -23,8 +23,6 @@ def open_regular_file(path: str | Path) -> BinaryIO:
     ------
     FileRefusedError
         If it is a folder, a named pipe, a socket or a device.
-    OSError
-        If it cannot be opened.
     """
     # What was opened is tested, not the path, which may be another file a moment later. Without
     # O_NONBLOCK, opening a pipe waits for somebody who writes to it.
@@ -41,15 +39,7 @@ def open_regular_file(path: str | Path) -> BinaryIO:
 
 
 def read_regular_file(path: str | Path, max_bytes: int) -> bytes:
-    """Read a regular file, or what a link to one leads to.
-
-    Raises
-    ------
-    FileRefusedError
-        If it is no regular file, or larger.
-    OSError
-        If it cannot be read.
-    """
+    """Read what `open_regular_file` opens, or raise a `FileRefusedError` if it is larger."""
     with open_regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:

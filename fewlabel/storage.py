@@ -24,7 +24,6 @@ from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
 
 LOCK = Path("dvc.lock")
-
 _FULL_DISK = 2**16  # bytes that are free
 
 
@@ -35,10 +34,7 @@ class ArtifactError(FewlabelError):
 def locked_hashes(lock: Path = LOCK) -> dict[str, str]:
     """Path of each output in dvc.lock -> its MD5, hexadecimal, of a folder with ".dir" after it.
 
-    Raises
-    ------
-    ArtifactError
-        If dvc.lock cannot be read.
+    None if there is no dvc.lock, but an `ArtifactError` if it cannot be read.
     """
     try:
         return _parse_lock(lock.read_bytes())
@@ -75,10 +71,7 @@ def hash_of(path: str | Path) -> str:
 def verified(path: str | Path, lock: Path = LOCK) -> Path:
     """Return the path of a file or folder that is what dvc.lock says its stage wrote.
 
-    Raises
-    ------
-    ArtifactError
-        If it is something else, is missing, or dvc.lock does not have it.
+    Otherwise raise an `ArtifactError`, also if it is missing or dvc.lock does not have it.
     """
     expected = locked_hashes(lock).get(str(path))
     if expected is None:
@@ -86,9 +79,8 @@ def verified(path: str | Path, lock: Path = LOCK) -> Path:
     try:
         found = hash_of(path)
     except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{error.filename} is missing; run `dvc pull`, or `dvc repro`"
-        ) from error
+        what = f"{error.filename} is missing; run `dvc pull`, or `dvc repro`"
+        raise ArtifactError(what) from error
     if found != expected:
         raise ArtifactError(
             f"{path} has the MD5 {found}, but its stage wrote {expected} by {lock}: it was "
@@ -126,19 +118,9 @@ def unpickle(content: bytes) -> Any:
 def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
     """Have `write_to` write a file under a temporary name, then give it its name.
 
-    Temporary files that a killed process left are removed.
-
-    Parameters
-    ----------
-    path
-        Where the file belongs; its folder is made where it is missing.
-    write_to
-        Called with the temporary path, which ends as `path` does.
-
-    Raises
-    ------
-    ArtifactError
-        If it cannot be written; the file that was there is still there.
+    The temporary path ends as `path` does, whose folder is made where it is missing. Temporary
+    files that a killed process left are removed. If an `ArtifactError` says that it cannot be
+    written, the file that was there is still there.
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

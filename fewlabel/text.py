@@ -3,17 +3,9 @@
 import unicodedata
 from reprlib import Repr
 
-_NOT_PRINTABLE = ("Cc", "Zl", "Zp", "Cs")
-
 
 def printable(text: str, max_length: int | None = None) -> str:
     r"""Escape what breaks a line, steers a terminal or is not Unicode; shorten what is too long.
-
-    Parameters
-    ----------
-    text
-    max_length
-        Number of characters to show; None shows all.
 
     Examples
     --------
@@ -22,7 +14,12 @@ def printable(text: str, max_length: int | None = None) -> str:
     >>> printable("a long text", 7)
     'a long…'
     """
-    escaped = "".join(map(_escape, text))
+    escaped = "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs")
+        else character
+        for character in text
+    )
     if max_length is None or len(escaped) <= max_length:
         return escaped
     return f"{escaped[: max_length - 1]}…"
@@ -55,9 +52,3 @@ def shown(value: object, max_length: int = 80) -> str:
         return printable(brief.repr(value), max_length)
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return "a number of thousands of digits"
-
-
-def _escape(character: str) -> str:
-    if unicodedata.category(character) in _NOT_PRINTABLE:
-        return character.encode("unicode_escape").decode()
-    return character

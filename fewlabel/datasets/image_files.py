@@ -20,12 +20,7 @@ from fewlabel.errors import FewlabelError
 from fewlabel.memory import available_memory
 from fewlabel.methods import Images
 from fewlabel.parallel import for_each_block
-from fewlabel.regular_files import (
-    FileRefusedError,
-    is_folder,
-    open_regular_file,
-    read_regular_file,
-)
+from fewlabel.regular_files import FileRefusedError, is_folder, open_regular_file, read_regular_file
 from fewlabel.text import one_line, printable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -37,24 +32,18 @@ _MAX_STORED_PIXELS = 2**28
 _LARGE = 2**24
 """Bytes or decoded pixels from which on only one image is in memory at a time."""
 _large_image = threading.RLock()
-_SHOWN = 200
-"""Characters of a value that a message shows."""
-_NPZ_ARRAYS = ("images", "test_images", "test_labels")
+_SHOWN = 200  # characters of a value that a message shows
 _UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 """EXIF's orientation -> what turns the image upright."""
 
 Found = dict[str, tuple[np.ndarray, str] | str]
 """Name of each image -> its pixels and the SHA-256 of its content, or why it cannot be used."""
 
-# Its check comes before a JPEG is made smaller, and warns in several lines; `_check_size` is ours.
+# Its check comes before a JPEG is made smaller, and warns in several lines; ours is in `_decode`.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -64,28 +53,11 @@ class ImageFilesError(FewlabelError):
 
 @contextmanager
 def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, str]]:
-    """Decode an image, turned upright, transparent pixels black.
+    """Decode an image (upright, L or RGB, transparent pixels black) and hash its file by SHA-256.
 
-    While one that takes much memory is in use, no other such image is decoded.
-
-    Parameters
-    ----------
-    path
-        Of a regular file, or of a link to one.
-    size
-        Side in pixels that is enough: a larger JPEG is then decoded faster, and smaller.
-
-    Yields
-    ------
-    image
-        Of mode L, if it is gray, or RGB.
-    str
-        Hexadecimal SHA-256 of the file.
-
-    Raises
-    ------
-    ValueError
-        If it is no whole image, or too large.
+    While one that takes much memory is in use, no other such image is decoded. Of a JPEG, a side
+    of `size` pixels is enough, so a larger one is decoded faster, and smaller. A `ValueError` says
+    why it is no whole image, or that it is too large.
     """
     with ExitStack() as stack:
         try:
@@ -108,23 +80,9 @@ def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, st
 
 
 def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode an image, scale it to fit, and pad it with black.
+    """Decode an image as `decoded_image` does, to uint8, scaled to fit and padded with black.
 
-    Parameters
-    ----------
-    path
-        Of a regular file, or of a link to one.
-    shape
-        Height and width in pixels; after them, 3 makes it colored, and nothing gray.
-
-    Returns
-    -------
-    ndarray of that shape, uint8
-
-    Raises
-    ------
-    ValueError
-        If it is no whole image, or too large.
+    `shape` is height and width in pixels; after them, 3 makes it colored, and nothing gray.
     """
     height, width, *channels = shape
     with decoded_image(path, max(height, width)) as (image, _):
@@ -134,27 +92,12 @@ def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
 def read_image_files(
     path: str, *, image_size: int, class_names: list[str], test_labels: str | None
 ) -> Images:
-    """Read a user's own images.
+    """Read a user's own images, as `fewlabel.datasets.folder.Settings` describes them.
 
-    Parameters
-    ----------
-    path
-        A folder, searched with its sub-folders, or an .npz that holds `images`, uint8 of shape
-        (n_images, height, width) or (n_images, height, width, 3), and to test with `test_images`
-        and `test_labels`, positions in `class_names`.
-    image_size
-        Side in pixels that files are scaled and padded to; the images of an .npz stay as they are.
-    class_names
-        The classes.
-    test_labels
-        In the folder: a CSV with the columns `image` and `label`, or a sub-folder that has a
-        sub-folder for each class. Images named there are not trained on. None of an .npz.
-
-    Raises
-    ------
-    ImageFilesError
-        If there is no such file or folder, no image in it, or its labels are no classes; or if
-        there is none to test with where `test_labels` says that there is.
+    An .npz holds `images`, uint8 of shape (n_images, height, width) or (n_images, height, width,
+    3), which stay as they are, and to test with `test_images` and `test_labels`, positions in
+    `class_names`. Images to test with are not trained on. An `ImageFilesError` says what is wrong
+    with the files or the labels.
     """
     place = Path(path)
     if place.suffix == ".npz":
@@ -165,9 +108,9 @@ def read_image_files(
             )
         return _split(place, *_read_npz(place, len(class_names)))
     if not is_folder(place):
+        named = printable(path, _SHOWN)
         raise ImageFilesError(
-            f"dataset.folder.path is {printable(path, _SHOWN)}, but must be a folder or an .npz "
-            "file"
+            f"dataset.folder.path is {named}, but must be a folder or an .npz file"
         )
     names = [name for name in list_files(place) if not name.endswith(".dvc")]
     if test_labels is None:
@@ -193,12 +136,8 @@ def read_image_files(
 def list_files(folder: Path) -> list[str]:
     """List the paths of all files in a folder and its sub-folders, relative to it; none hidden.
 
-    Links to folders are listed as files are: following them may never end.
-
-    Raises
-    ------
-    ImageFilesError
-        If one of the folders cannot be searched.
+    Links to folders are listed as files are: following them may never end. An `ImageFilesError`
+    says which folder cannot be searched.
     """
     names, prefixes = [], [""]
     while prefixes:
@@ -269,8 +208,8 @@ def _read_all(place: Path, names: list[str], image_size: int) -> Found:
             except ValueError as error:
                 found[name] = str(error)
 
-    description = f"read {len(names):,} files"
-    for_each_block(read, len(names), block_rows=_BLOCK_FILES, description=description)
+    n = len(names)
+    for_each_block(read, n, block_rows=_BLOCK_FILES, description=f"read {n:,} files")
     return found
 
 
@@ -301,7 +240,7 @@ def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
         image = found[name]
         if not isinstance(image, str) and first_with.setdefault(image[1], name) != name:
             found[name] = f"the same file as {first_with[image[1]]}"
-    problems = {name: image for name, image in found.items() if isinstance(image, str)}
+    problems = {name: reason for name, reason in found.items() if isinstance(reason, str)}
     usable = {name: image for name, image in found.items() if not isinstance(image, str)}
     train = [name for name in usable if name not in class_of]
     test = [name for name in usable if name in class_of]
@@ -309,14 +248,15 @@ def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
         ((reason, _),) = Counter(problems.values()).most_common(1) or [("", 0)]
         why = f" ({len(problems)} files are skipped; {reason})" if problems else ""
         raise ImageFilesError(f"{place} has no PNG or JPEG file to train on{why}")
-    height, width = usable[train[0]][0].shape[:2]
     is_colored = any(pixels.ndim == 3 for pixels, _ in usable.values())
+    shape = usable[train[0]][0].shape[:2] + ((3,) if is_colored else ())
 
     def stack(names: list[str]) -> np.ndarray:
-        stacked = np.empty((len(names), height, width, 3 if is_colored else 1), np.uint8)
+        stacked = np.empty((len(names), *shape), np.uint8)
         for row, name in enumerate(names):
-            stacked[row] = np.atleast_3d(usable[name][0])
-        return stacked if is_colored else stacked[..., 0]
+            pixels = usable[name][0]
+            stacked[row] = np.atleast_3d(pixels) if is_colored else pixels
+        return stacked
 
     arrays = {
         "train_images": stack(train),
@@ -339,11 +279,9 @@ def _test_classes(
     """Return name -> position of its class, of each image to test with."""
     source = place / test_labels
     if is_folder(source):
-        lines = [
-            {"image": name, "label": name.removeprefix(f"{test_labels}/").split("/")[0]}
-            for name in names
-            if name.startswith(f"{test_labels}/") and has_image_name(name)
-        ]
+        prefix = f"{test_labels}/"
+        inside = [name for name in names if name.startswith(prefix) and has_image_name(name)]
+        lines = [{"image": name, "label": name[len(prefix) :].split("/")[0]} for name in inside]
     elif os.path.exists(source):  # noqa: PTH110 (pathlib's raises for long names)
         lines = read_label_table(source)
     else:
@@ -367,13 +305,7 @@ def _test_classes(
 
 
 def read_label_table(path: str | Path) -> list[dict[str, str]]:
-    """Read the lines of a CSV with the columns image and label, and any others.
-
-    Raises
-    ------
-    ImageFilesError
-        If the file is not such a CSV.
-    """
+    """Read a CSV with the columns image and label, and any others, or raise an ImageFilesError."""
     try:
         content = read_regular_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(content, newline=""))
@@ -422,39 +354,36 @@ def _read_npz(place: Path, n_classes: int) -> tuple[Found, dict[str, int]]:
 
 
 def _read_arrays(place: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz that are used, if there is the memory."""
     try:
         with open_regular_file(place) as file, zipfile.ZipFile(file) as archive:
-            members = _members(place, archive)
-            return {name: _read_array(archive, info) for name, info in members.items()}
+            return _read_members(place, archive)
     except FewlabelError:
         raise
     except Exception as error:  # zipfile and NumPy pass on whatever a broken file leads to
         raise ImageFilesError(f"{place} cannot be read as .npz: {one_line(error)}") from error
 
 
-def _members(place: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _read_members(place: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    """Read the arrays that are used, if there is the memory."""
     stored = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if "images" not in stored:
         raise ImageFilesError(
             f"{place} must have an array named images, but has "
             f"{printable(', '.join(stored), _SHOWN) or 'none'}"
         )
-    members = {name: stored[name] for name in _NPZ_ARRAYS if name in stored}
+    used = [name for name in ("images", "test_images", "test_labels") if name in stored]
     # zipfile reads no more than this of a member. What is written is a copy.
-    needed = 2 * sum(info.file_size for info in members.values())
+    needed = 2 * sum(stored[name].file_size for name in used)
     available = available_memory()
     if needed > available:
         raise ImageFilesError(
             f"{place} needs {needed:,} bytes of memory, but only {available:,} are available; it "
             "must hold fewer or smaller images"
         )
-    return members
-
-
-def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(info) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):  # at its end, zipfile compares the checksum
-            raise ValueError(f"{info.filename} has more bytes than its shape {array.shape} needs")
-    return array
+    arrays: dict[str, np.ndarray] = {}
+    for name in used:
+        with archive.open(stored[name]) as member:
+            array = arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+            if member.read(1):  # at its end, zipfile compares the checksum
+                raise ValueError(f"{member.name} has more bytes than its shape {array.shape} needs")
+    return arrays

