@@ -18,19 +18,10 @@ def draw_contact_sheet(
     cluster_sizes: NDArray[np.int64],
     class_names: Sequence[str],
 ) -> Figure:
-    """Draw the representatives of the largest clusters with label and cluster size.
+    """Draw the representatives of the 100 largest clusters with label and cluster size.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n_clusters, height, width), 0 is black
-    labels : ndarray of shape (n_clusters,), int
-    cluster_sizes : ndarray of shape (n_clusters,), int
-    class_names : sequence of str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Ordered by class, larger clusters first; at most 100 images.
+    Ordered by class, larger clusters first. Images are of shape (n_clusters, height, width), where
+    0 is black; labels and sizes of (n_clusters,).
     """
     largest = sorted(range(len(images)), key=lambda i: -cluster_sizes[i])[:_MAX_IMAGES]
     order = sorted(largest, key=lambda i: (labels[i], -cluster_sizes[i]))

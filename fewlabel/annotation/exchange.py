@@ -31,14 +31,7 @@ WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
 def label_studio_tasks(
     queries: Queries, read_image: Callable[[int, bool], bytes]
 ) -> list[dict[str, dict[str, str]]]:
-    """Make tasks to import into Label Studio: the pending queries, with their images.
-
-    Parameters
-    ----------
-    queries
-    read_image
-        As `fewlabel.web.images.png_reader` makes it.
-    """
+    """Make tasks to import into Label Studio: the pending queries, with images of `png_reader`."""
     return [
         {
             "data": {
@@ -53,16 +46,13 @@ def label_studio_tasks(
 
 def label_studio_interface(class_names: list[str]) -> str:
     """Return the labeling interface for these tasks, as Label Studio's project settings take it."""
-    choices = [f"    <Choice value={quoteattr(name)}/>" for name in [*class_names, *WITHOUT_LABEL]]
-    lines = [
-        "<View>",
-        '  <Image name="image" value="$image"/>',
-        '  <Choices name="label" toName="image" choice="single" required="true">',
-        *choices,
-        "  </Choices>",
-        "</View>",
-    ]
-    return "\n".join(lines) + "\n"
+    names = [*class_names, *WITHOUT_LABEL]
+    choices = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in names)
+    return (
+        '<View>\n  <Image name="image" value="$image"/>\n'
+        '  <Choices name="label" toName="image" choice="single" required="true">\n'
+        f"{choices}  </Choices>\n</View>\n"
+    )
 
 
 class _TaskAnnotation(BaseModel):
@@ -103,15 +93,7 @@ class _Task(BaseModel):
 
 
 def read_labels(path: str) -> list[dict[str, str]]:
-    """Read lines with image and label, from Label Studio's JSON export or a CSV.
-
-    They may have sha256 and labeled_by.
-
-    Raises
-    ------
-    FewlabelError
-        If the file is neither.
-    """
+    """Read lines with image, label, maybe sha256 and labeled_by: a CSV, or Label Studio's JSON."""
     if Path(path).suffix != ".json":
         return read_label_table(path)
     try:
@@ -129,13 +111,7 @@ def read_labels(path: str) -> list[dict[str, str]]:
 def import_labels(path: str, queries: Queries, person: str) -> int:
     """Add the labels of a file to those in labels.csv, all or none; return how many are new.
 
-    Parameters
-    ----------
-    path
-        A CSV, or Label Studio's JSON.
-    queries
-    person
-        Who gave the labels of which the file does not say it.
+    The person gave those of which the file does not say who did.
 
     Raises
     ------
@@ -164,8 +140,6 @@ def import_labels(path: str, queries: Queries, person: str) -> int:
 
 def _annotation(line: dict[str, str], queries: Queries, person: str) -> Annotation:
     image = line["image"]
-    position = queries.position.get(image)
-    content = "" if position is None else queries.sha256[position]
+    sha256 = line.get("sha256") or queries.content.get(image, "")
     labeled_by = clean_name(line.get("labeled_by") or "") or person
-    annotation = Annotation(image, line.get("sha256") or content, line["label"], now(), labeled_by)
-    return queries.locate(annotation)
+    return queries.locate(Annotation(image, sha256, line["label"], now(), labeled_by))

@@ -67,14 +67,11 @@ def _open(file: Path, url: str) -> None:
 
 
 def _listen() -> socket.socket:
-    """Bind the usual port on loopback, or any that is free if another page has it."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Listen on the usual port of loopback, or any that is free if another page has it."""
     try:
-        listener.bind(("127.0.0.1", PORT))
+        return socket.create_server(("127.0.0.1", PORT))
     except OSError:
-        listener.bind(("127.0.0.1", 0))
-    return listener
+        return socket.create_server(("127.0.0.1", 0))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,7 @@
 import secrets
 from collections.abc import Callable
 
-from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    jsonify,
-    make_response,
-    redirect,
-    render_template,
-    request,
-)
+from flask import Blueprint, Flask, Response, abort, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
@@ -50,7 +40,6 @@ def create_app(
     Parameters
     ----------
     session
-        Asks and saves.
     read_image
         Position of an image, whether a small one will do -> the image as PNG.
     token
@@ -72,8 +61,7 @@ def create_app(
         # A foreign page may send requests here, by its own name for this machine or from its tab.
         if request.host not in hosts:
             abort(403, "another host")
-        origin = request.headers.get("Origin")
-        if origin and origin not in {f"http://{host}" for host in hosts}:
+        if request.origin and request.origin not in {f"http://{host}" for host in hosts}:
             abort(403, "another origin")
         given = request.args.get("token") or request.cookies.get(cookie, "")
         if not secrets.compare_digest(given.encode(), token.encode()):
@@ -93,7 +81,7 @@ def create_app(
     def page() -> ResponseReturnValue:
         if "token" not in request.args:
             return render_template("page.html")
-        response = make_response(redirect(f"/{prefix}/"))  # no token in address bar and history
+        response = redirect(f"/{prefix}/")  # no token in address bar and history
         response.set_cookie(cookie, token, path=f"/{prefix}/", httponly=True, samesite="Strict")
         return response
 

@@ -16,14 +16,8 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
     """Make a function that returns a training image as PNG.
 
     It takes the position of the image, and whether it may be small: as the pipeline sees it. Else
-    it is what a user's own file shows, up to 640 pixels per side.
-
-    Parameters
-    ----------
-    dataset
-        Where a user's own files are, if there are any.
-    names
-        Of the training images: for such files, their paths there.
+    it is what a user's own file shows, up to 640 pixels per side. Names are the paths
+    of such files.
     """
     folder = dataset.own_files if dataset.own_files and dataset.own_files.is_dir() else None
     arrays = load_array("data/raw/train_images.npy", mmap_mode="r")

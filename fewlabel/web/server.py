@@ -19,32 +19,20 @@ def create_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
 
     It accepts as many connections as this process may open files, up to `_MAX_FILES`, and closes
     those that have been idle; a browser opens another one when it needs it.
-
-    Parameters
-    ----------
-    app
-    listener
-        Bound socket.
     """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # a few hundred on some machines
+    n_files = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < n_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, hard))
     # It reports each image of the page that waits for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     return waitress.create_server(
         app,
         sockets=[listener],
         threads=8,
-        connection_limit=_allow_files() - _OWN_FILES,
+        connection_limit=n_files - _OWN_FILES,
         channel_timeout=_IDLE_SECONDS,
         cleanup_interval=_IDLE_SECONDS // 2,
         asyncore_use_poll=True,  # select() cannot take file descriptors from 1024 up
         max_request_body_size=_MAX_BODY_BYTES,
     )
-
-
-def _allow_files() -> int:
-    """Raise the limit of open files, which may be a few hundred; return it, at most _MAX_FILES."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
-    if soft == resource.RLIM_INFINITY or soft >= allowed:
-        return allowed
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed

@@ -2,17 +2,12 @@
 
 import threading
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabel.annotation.annotations import (
-    NO_LABEL,
-    Annotation,
-    Annotations,
-    contradictions,
-    now,
-)
+from fewlabel.annotation.annotations import NO_LABEL, Annotation, Annotations, contradictions, now
 from fewlabel.annotation.queries import Queries
 
 N_MEMBERS = 6
@@ -20,34 +15,19 @@ N_MEMBERS = 6
 LEASE_SECONDS = 60
 
 
+@dataclass(frozen=True, eq=False)
 class LabelingSession:
-    """What several people, each in a tab, are asked and annotate.
+    """What several people, each in a tab, are asked and annotate; raises as `Queries` does."""
 
-    Parameters
-    ----------
-    queries : Queries
-    distance : ndarray of shape (n_images,)
-        To the centroid of the image's cluster.
-    person : str
-        Who annotates.
-    """
-
-    def __init__(self, queries: Queries, distance: NDArray[np.floating], person: str):
-        self.queries = queries
-        self._person = person
-        self._distance = distance
-        self._lock = threading.Lock()
-        # Image -> tab that was shown it, and when.
-        self._leases: dict[int, tuple[str, float]] = {}
+    queries: Queries
+    distance: NDArray[np.floating]  # (n_images,): to the centroid of the image's cluster
+    person: str  # who annotates
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    # Image -> tab that was shown it, and when.
+    _leases: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
 
     def n_pending(self) -> int:
-        """Return how many images are left to label, contradictory ones included.
-
-        Raises
-        ------
-        fewlabel.annotation.annotations.AnnotationsError
-            If the annotations cannot be read, or are of other images.
-        """
+        """Return how many images are left to label, contradictory ones included."""
         return len(self._pending(self.queries.read()))
 
     def state(self, tab: str) -> dict[str, object]:
@@ -75,14 +55,7 @@ class LabelingSession:
     def annotate(self, position: int, label: str | None, seen: list[str]) -> None:
         """Save an annotation; it is on disk when this returns.
 
-        Parameters
-        ----------
-        position
-            Of the image.
-        label
-            Name of a class, `NOT_SURE` or `NO_CLASS`; None takes the annotation back.
-        seen
-            Times of the annotations that are replaced, none where there was none.
+        No label takes it back. What was seen are the times of the annotations that it replaces.
 
         Raises
         ------
@@ -96,12 +69,12 @@ class LabelingSession:
             raise ValueError(f"{label!r} is no class")
         image, content = queries.names[position], queries.sha256[position]
         queries.read()  # so that nothing is added to what the page cannot show
-        queries.save([(Annotation(image, content, label or "", now(), self._person), seen)])
+        queries.save([(Annotation(image, content, label or "", now(), self.person), seen)])
 
     def _query(self, position: int, annotations: Annotations) -> dict[str, object]:
         cluster = np.flatnonzero(self.queries.assignment == self.queries.assignment[position])
         others = cluster[cluster != position]
-        others = others[np.argsort(self._distance[others], kind="stable")].tolist()
+        others = others[np.argsort(self.distance[others], kind="stable")].tolist()
         name = self.queries.names[position]
         return {
             "position": position,
