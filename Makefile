@@ -97,7 +97,7 @@ dag: $(INSTALLED) ## Print the graph of stages.
 lock: ## Resolve pyproject.toml into requirements/*.txt again (needs uv 0.9 or later).
 	for extra in cpu cuda; do \
 	  uv pip compile pyproject.toml --extra $$extra --group dev --upgrade --no-header \
-	    --quiet --output-file requirements/$$extra.txt; \
+	    --no-strip-extras --quiet --output-file requirements/$$extra.txt; \
 	done
 
 clean: ## Remove .venv and what tools left; data and models stay.
