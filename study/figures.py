@@ -57,11 +57,11 @@ def draw_by_labels(results: pd.DataFrame) -> Figure:
     axes = figure.subplots(2, len(datasets), sharex="col", squeeze=False, height_ratios=[6, 1])
     handles = {}
     for (above, below), dataset in zip(axes.T, datasets, strict=True):
-        of_dataset = results[results["dataset"] == dataset]
+        shown_results = results[results["dataset"] == dataset]
         for axis in (above, below):
-            handles |= _draw_methods(axis, of_dataset)
+            handles |= _draw_methods(axis, shown_results)
             axis.grid(alpha=0.3)
-        shown = of_dataset[["interval_low", "interval_high", "reported"]].to_numpy()
+        shown = shown_results[["interval_low", "interval_high", "reported"]].to_numpy()
         shown = shown[shown > _FAILED]
         above.set_ylim(shown.min() - 0.02, 1 - 0.9 * (1 - shown.max()))
         set_logit_scale(above)

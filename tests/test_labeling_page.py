@@ -24,14 +24,14 @@ SECONDS = 5  # in which the page must answer
 N_LABELS = 250
 
 
-def make_queries(n_clusters=4, of_each=16):
-    n = n_clusters * of_each
+def make_queries(n_clusters=4, n_each=16):
+    n = n_clusters * n_each
     return Queries(
         names=[f"{i}.png" for i in range(n)],
         sha256=[f"{i:064}" for i in range(n)],
         class_names=["cat", "dog", "Zoë's <b>"],
-        assignment=np.repeat(np.arange(n_clusters), of_each),
-        representatives=np.arange(0, n, of_each),
+        assignment=np.repeat(np.arange(n_clusters), n_each),
+        representatives=np.arange(0, n, n_each),
     )
 
 
@@ -383,7 +383,7 @@ def test_a_large_body_is_refused(served):
 
 
 def test_labels_from_four_clients_at_once(tmp_path):
-    of = make_queries(n_clusters=N_LABELS, of_each=1)
+    of = make_queries(n_clusters=N_LABELS, n_each=1)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = create_server(start(tmp_path, of, port), listener)

@@ -86,8 +86,10 @@ def test_combinators_start_at_zero_but_for_the_slopes_within_the_sigmoids():
 def random_weights(n_units, rng):
     """Draw all weights again, also those that start at zero or one."""
     flat = [
-        [rng.normal(size=w.shape) for w in of_layers] if isinstance(of_layers, list) else of_layers
-        for of_layers in initial_weights(n_units, rng)
+        [rng.normal(size=w.shape) for w in layer_shapes]
+        if isinstance(layer_shapes, list)
+        else layer_shapes
+        for layer_shapes in initial_weights(n_units, rng)
     ]
     return LadderWeights(*flat)._replace(gamma=rng.normal(size=n_units[-1]))
 
@@ -211,10 +213,10 @@ def test_repeats_itself_and_can_be_saved(tmp_path):
         loaded = predict(keras.models.load_model(path), X)
         np.testing.assert_array_equal(loaded, ladder.predict_proba(X))
         fitted.append((loaded, canonical_keras(path.read_bytes())))
-    (probabilities, content), (_, content_again), (of_another_seed, _) = fitted
+    (probabilities, content), (_, content_again), (with_another_seed, _) = fitted
     # Also after another was fitted.
     assert content == content_again
-    assert not np.allclose(probabilities, of_another_seed)
+    assert not np.allclose(probabilities, with_another_seed)
 
 
 @pytest.mark.usefixtures("eager")

@@ -47,8 +47,8 @@ def test_sizes_are_readable(limit, n_bytes, text):
 
 def test_the_lower_of_machine_and_container_counts(limit, tmp_path, monkeypatch):
     limit("max")
-    of_machine = available_memory()
-    assert 0 < of_machine <= psutil.virtual_memory().total
+    machine_memory = available_memory()
+    assert 0 < machine_memory <= psutil.virtual_memory().total
     limit(10**18)
     assert available_memory() < 10**18
     limit(10**6)

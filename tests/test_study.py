@@ -120,7 +120,7 @@ def test_push_and_pull_are_about_the_pipeline_alone():
 
 
 @pytest.mark.parametrize(
-    ("reported", "mean", "of_one_run", "expected"),
+    ("reported", "mean", "single_run", "expected"),
     [
         (0.80, 0.809, 0.001, "repeated"),
         (0.80, 0.811, 0.001, "better"),
@@ -128,9 +128,9 @@ def test_push_and_pull_are_about_the_pipeline_alone():
         (0.80, 0.789, 0.001, "worse"),
     ],
 )
-def test_verdict(reported, mean, of_one_run, expected):
-    assert verdict(reported, mean, of_one_run) == expected
-    wrong = verdict(reported, mean, of_one_run, "it failed")
+def test_verdict(reported, mean, single_run, expected):
+    assert verdict(reported, mean, single_run) == expected
+    wrong = verdict(reported, mean, single_run, "it failed")
     assert wrong == f"cannot be right: it failed (by the figure alone, {expected})"
 
 

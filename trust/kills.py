@@ -133,10 +133,12 @@ def _kill_group(dvc):
 
 
 def _kill_child(dvc):
-    of_dvc = psutil.Process(dvc.pid)
+    dvc_process = psutil.Process(dvc.pid)
     while dvc.poll() is None:
         # DVC also starts git and others, whose end it survives.
-        stage = [x for x in of_dvc.children(recursive=True) if "stages." in " ".join(x.cmdline())]
+        stage = [
+            x for x in dvc_process.children(recursive=True) if "stages." in " ".join(x.cmdline())
+        ]
         for process in stage:
             process.kill()
         if stage:

@@ -343,10 +343,10 @@ def _require_memory(
     per_pass = max(n_images // batch_size, 1)
     # Of the largest batch, each layer's output and its gradient.
     n_outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    of_batch = 2 * -(-n_images // per_pass) * n_outputs * _FLOAT_BYTES
-    require_memory(of_batch, f"{model.name}.batch_size", batch_size)
-    of_orders = -(-n_batches // per_pass) * n_images * _INDEX_BYTES
-    require_memory(of_orders, f"{model.name}.min_steps", min_steps)
+    batch_bytes = 2 * -(-n_images // per_pass) * n_outputs * _FLOAT_BYTES
+    require_memory(batch_bytes, f"{model.name}.batch_size", batch_size)
+    order_bytes = -(-n_batches // per_pass) * n_images * _INDEX_BYTES
+    require_memory(order_bytes, f"{model.name}.min_steps", min_steps)
 
 
 def predict(model: Any, X: Floats) -> Floats:

@@ -72,14 +72,14 @@ class Settings(EmbeddingMethod):
 
         n_values = self.patch_size**2 * math.prod(image_shape[2:])
         # Patches, whitened patches and a copy of them; image, row, column and owner of each.
-        of_patch = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
+        patch_bytes = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
         # Pooled responses and a centered copy of them; each thread compares a block of patches.
         n_pooled = 2 * min(n_images[0], PCA_IMAGES) * self.pooling_grid**2
-        of_centroid = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * _FLOAT_BYTES
+        centroid_bytes = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * _FLOAT_BYTES
         return {
             "n_components": self.n_components * sum(n_images) * _FLOAT_BYTES,
-            "n_sampled_patches": self.n_sampled_patches * of_patch,
-            "n_centroids": self.n_centroids * of_centroid,
+            "n_sampled_patches": self.n_sampled_patches * patch_bytes,
+            "n_centroids": self.n_centroids * centroid_bytes,
         }
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
