@@ -383,10 +383,10 @@ def test_a_large_body_is_refused(served):
 
 
 def test_labels_from_four_clients_at_once(tmp_path):
-    of = make_queries(n_clusters=N_LABELS, n_each=1)
+    queries = make_queries(n_clusters=N_LABELS, n_each=1)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = create_server(start(tmp_path, of, port), listener)
+    server = create_server(start(tmp_path, queries, port), listener)
     threading.Thread(target=server.run, daemon=True).start()
     url = f"http://127.0.0.1:{port}/{PREFIX}"
 
@@ -416,4 +416,4 @@ def test_labels_from_four_clients_at_once(tmp_path):
     server.close()
     lines = (tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert sum(saved) == len(lines) == N_LABELS
-    assert {line.split(",")[0] for line in lines} == set(of.names)
+    assert {line.split(",")[0] for line in lines} == set(queries.names)
