@@ -89,7 +89,7 @@ def lock_of(project):
 
 
 def test_a_refactoring_is_recorded_and_a_change_is_not(project):
-    before = lock_of(project)
+    before, earlier = lock_of(project), log_of(project)
     edit(project, "    rank = np", "    # A comment changes nothing.\n    rank = np")
     assert "propagate" in project.dvc("status", "propagate")
     printed = stands(project, "propagate").stdout
@@ -98,7 +98,7 @@ def test_a_refactoring_is_recorded_and_a_change_is_not(project):
     assert "up to date" in project.dvc("status", "propagate")
     after = lock_of(project)
     assert unproven(before, after, []) == {"propagate"}
-    (line,) = log_of(project)
+    (line,) = log_of(project)[len(earlier) :]
     assert line["variants"] == "1"
     assert unproven(before, after, [line]) == set()
 
