@@ -42,6 +42,8 @@ TINY_NETWORKS = {
     for network in NETWORKS
     for key, value in (("epochs", 1), ("min_steps", 2))
 }
+ON_ONE_CORE = ("taskset", "--cpu-list", "0") if sys.platform == "linux" else ()
+"""Words before a command; elsewhere no process can be kept on one core."""
 NO_ANNOTATIONS = "image,sha256,label,labeled_at,labeled_by\n"
 
 

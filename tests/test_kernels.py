@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from fewlabel import kernels
+from tests.conftest import ON_ONE_CORE
 
 SHOW = """
-import fewlabel, os
+import fewlabel
 from fewlabel.kernels import fixed_threads
 from threadpoolctl import threadpool_info
 with fixed_threads():
@@ -29,7 +30,7 @@ def cpu(tmp_path, monkeypatch):
 @pytest.mark.skipif(not kernels.has_avx2(), reason="this CPU lacks the kernels")
 def test_libraries_take_the_kernels_and_threads_whatever_the_cpu():
     other = os.environ | {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1"}
-    command = ["taskset", "--cpu-list", "0", sys.executable, "-c", SHOW]
+    command = [*ON_ONE_CORE, sys.executable, "-c", SHOW]
     shown = subprocess.run(command, env=other, capture_output=True, text=True, check=True).stdout
     assert set(shown.splitlines()) == {"2 Haswell"}
     assert len(shown.splitlines()) >= 2  # NumPy's and SciPy's

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.workspace import record_outputs
+from tests.conftest import ON_ONE_CORE
 
 
 def test_clean_runs_in_two_folders_write_the_same_lock(reproduced, unreproduced, tmp_path):
@@ -26,9 +27,6 @@ def elsewhere(reproduced, unreproduced, tmp_path):
     # Not with the warm Python: kernels are chosen where a process loads its libraries.
     environment = unreproduced.environment | other_cpu
     return replace(reproduced.copy(tmp_path / "elsewhere"), environment=environment)
-
-
-ON_ONE_CORE = ("taskset", "--cpu-list", "0")
 
 
 def test_another_cpu_writes_the_same_bytes(elsewhere):
