@@ -84,9 +84,10 @@ def _take_from_git(lock: Path) -> None:
     show = subprocess.run(["git", "show", f"HEAD:./{lock}"], capture_output=True, check=False)
     if show.returncode:
         lock.unlink()
+        how = "removed"
     else:
         write(lock, lambda temporary: temporary.write_bytes(show.stdout))
-    how = "removed" if show.returncode else "it is as in the last commit again"
+        how = "it is as in the last commit again"
     left = f"{lock} was left cut off by a DVC that was interrupted"
     print(f"{left}: {how}; what ran since is in DVC's run cache")
 

