@@ -63,7 +63,8 @@ def shown(page):
 
 
 def wait_for_image(page):
-    page.wait_for_function("document.getElementById('image').naturalWidth > 0")
+    # Its size is known shortly before its load event, until which the page takes no label.
+    page.wait_for_function("visible && !busy")
 
 
 def press(page, key, *, n_pending):
