@@ -16,6 +16,7 @@ from benchmarks.stands import (
     lock_at,
     unproven,
 )
+from benchmarks.workspace import ROOT
 
 MODULE = "fewlabel/propagation/percentile.py"
 
@@ -27,6 +28,14 @@ def test_dvc_lock_has_no_new_code_beside_old_results_without_a_line():
     log = list(csv.DictReader(file_at("HEAD", LOG.name).splitlines()))
     stages = sorted(unproven(before, lock_at("HEAD"), log))
     assert not stages, f'run `make stands STAGE="{" ".join(stages)}"`, and commit stands.csv'
+
+
+def test_dvc_lock_has_no_stage_that_is_gone():
+    # DVC leaves a stage there that has another name now, and its old code would be compared with.
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    assert {name.split("@")[0] for name in lock_at("HEAD")} == stages.keys()
+    sets = YAML(typ="safe").load(ROOT / "dvc.yaml")["vars"][0]["training_sets"]
+    assert {name.split("@")[1] for name in lock_at("HEAD") if "@" in name} == sets.keys()
 
 
 def entry(code="1", data="2", out="3", percentile=95):
