@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 N_THREADS = 2
-# OpenBLAS and TensorFlow take kernels that need AVX2 and no more. scikit-learn takes the number of
-# cores for a limit unless that of threads is set.
+# OpenBLAS and TensorFlow take kernels that need AVX2 and no more; TensorFlow and scikit-learn take
+# as many threads as there are cores unless their number is set.
 _ENVIRONMENT = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "OMP_NUM_THREADS": str(N_THREADS),
+    "TF_NUM_INTRAOP_THREADS": str(N_THREADS),
 }
 _CPU = Path("/proc/cpuinfo")
 _logger = logging.getLogger(__name__)
