@@ -12,11 +12,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 N_THREADS = 2
-# OpenBLAS and TensorFlow take kernels that need AVX2 and no more; TensorFlow and scikit-learn take
-# as many threads as there are cores unless their number is set.
+# OpenBLAS, TensorFlow and NumPy (whose powers differ with AVX-512) take kernels that need AVX2 and
+# no more. TensorFlow and scikit-learn take as many threads as there are cores unless that is set.
 _ENVIRONMENT = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OMP_NUM_THREADS": str(N_THREADS),
     "TF_NUM_INTRAOP_THREADS": str(N_THREADS),
 }

@@ -1,6 +1,7 @@
 """Which kernels and threads the pipeline computes with."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,11 @@ from threadpoolctl import threadpool_info
 with fixed_threads():
     for library in threadpool_info():
         print(library["num_threads"], library.get("architecture", "Haswell"))
+"""
+SHOW_POWER = """
+import fewlabel
+import numpy as np
+print(np.lib.introspect.opt_func_info(func_name="^power$", signature="float64"))
 """
 
 
@@ -34,6 +40,14 @@ def test_libraries_take_the_kernels_and_threads_whatever_the_cpu():
     shown = subprocess.run(command, env=other, capture_output=True, text=True, check=True).stdout
     assert set(shown.splitlines()) == {"2 Haswell"}
     assert len(shown.splitlines()) >= 2  # NumPy's and SciPy's
+
+
+@pytest.mark.skipif(not kernels.has_avx2(), reason="this CPU lacks the kernels")
+def test_numpy_takes_no_avx512():
+    command = [sys.executable, "-c", SHOW_POWER]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    current = re.search("'current': '(.*?)'", shown)[1]
+    assert not re.search("AVX512|X86_V4", current)
 
 
 def test_a_cpu_without_the_kernels_keeps_its_own_and_is_told_so(cpu, monkeypatch, caplog):
