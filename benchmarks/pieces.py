@@ -17,6 +17,8 @@ import pandas as pd
 
 from benchmarks.pipeline import MACHINE
 from benchmarks.workspace import ROOT, Workspace, record_outputs, workspace
+from fewlabel.normalization import load_rows
+from fewlabel.rows import transformed
 from fewlabel.settings import read_params
 from fewlabel.storage import load_graph, load_joblib, save_array, save_json
 
@@ -117,13 +119,13 @@ def embed() -> dict:
 
     Their rate is that of a product of two square matrices, float32, the best of five.
     """
-    images = np.load("data/normalized/train_images.npy")
+    images = load_rows("train")
     embedding = load_joblib("models/embedding.joblib")
-    n_positions = np.prod(np.subtract(images.shape[1:], embedding.patch_shape_) + 1)
+    n_positions = np.prod(np.subtract(images.image_shape[:2], embedding.patch_shape_) + 1)
     n_operations = 2 * (n_positions * embedding.filters_.size + embedding.pca_.components_.size)
     gigaflop = len(images) * float(n_operations) / 1e9
     start = time.perf_counter()
-    embedding.transform(images.reshape(len(images), -1))
+    transformed(embedding, images)
     measured = _measured(start)
     square = np.random.default_rng(0).random((4096, 4096), np.float32)
     seconds = []
@@ -170,13 +172,13 @@ def _growth(work: Workspace) -> list[dict]:
     """Run the stages that see all images on more and more of them, with 100 labels."""
     work.set_params({"propagate.method": "regression"})
     data = work.folder / "data"
-    images = np.load(data / "normalized/train_images.npy")
+    images = np.load(data / "raw/train_images.npy")
     truth = np.load(data / "raw/train_labels.npy")
     rows = []
     for n in N_IMAGES:
         shifts = SHIFTS[: -(-n // len(images))]
         copies = np.concatenate([np.roll(images, shift, axis=(1, 2)) for shift in shifts])
-        save_array(data / "normalized/train_images.npy", copies[:n])
+        save_array(data / "raw/train_images.npy", copies[:n])
         for stage in ("embed", "graph", "cluster"):
             record_outputs(work.folder)
             work.run("python", "-m", f"stages.{stage}")

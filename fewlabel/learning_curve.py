@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dvclive.live import Live
 
-from fewlabel.arrays import Classifier, Floats, Ints
+from fewlabel.arrays import Classifier, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
+from fewlabel.rows import Rows
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def learning_curve(folder: str) -> Iterator[Live]:
 
 
 def fit_with_learning_curve(
-    method: ClassifierMethod, classifier: Classifier, X: Floats, y: Ints, live: Live
+    method: ClassifierMethod, classifier: Classifier, X: Rows, y: Ints, live: Live
 ) -> None:
     """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
@@ -41,7 +42,7 @@ def fit_with_learning_curve(
         What the classifier was built from.
     classifier
         Unfitted; its `fit` takes Keras's callbacks if it is a network.
-    X : ndarray of shape (n_images, n_features)
+    X : ndarray or ImageRows of shape (n_images, n_columns)
     y : ndarray of shape (n_images,)
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.

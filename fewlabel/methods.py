@@ -7,7 +7,7 @@ Every run reads the settings of all methods, so a module imports what takes long
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fewlabel.arrays import Array, Classifier, Floats, Graph, Ints, Transformer
+from fewlabel.arrays import Classifier, Floats, Graph, Indexed, Ints, Transformer
 
 MAX_INT = 10**9
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
@@ -62,14 +62,15 @@ class Images(NamedTuple):
     arrays
         `train_images` and `test_images`, uint8 in 0..255 of shape (n_images, height, width), or
         with 3 channels after that; `train_labels` and `test_labels`, int64 of shape (n_images,),
-        positions in the class names, -1 where nobody knows it.
+        positions in the class names, -1 where nobody knows it. Images may be arrays, or give them
+        where they are indexed, a block at a time.
     names, sha256
         Of each training image: path or position; hexadecimal hash of its content.
     problems
         File that was skipped, its name on one line and in Unicode, and why.
     """
 
-    arrays: dict[str, Array]
+    arrays: Mapping[str, Indexed]
     names: list[Any]
     sha256: list[str]
     problems: list[tuple[str, str]]
@@ -153,7 +154,11 @@ class EmbeddingMethod(Strict):
         return {}
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
-        """Return an unfitted scikit-learn transformer, from rows of pixels to rows of features."""
+        """Return an unfitted scikit-learn transformer, from rows of pixels to rows of features.
+
+        It is fitted to a `fewlabel.rows.ImageRows`, which scikit-learn takes for an array and reads
+        into memory, and transforms a block of rows at a time.
+        """
         raise NotImplementedError
 
     def leading(self, features: Floats) -> Floats:
@@ -212,11 +217,11 @@ class Pool:
     affinity
         Returns the kNN graph of `fewlabel.propagation.knn_graph.affinity_graph`.
     images
-        Returns the normalized images, of shape (n_images, height, width, ...).
+        Returns the `fewlabel.rows.ImageRows` of their normalized pixels.
     features
         Returns their features, of shape (n_images, n_features).
     embedding
-        Returns the fitted transformer from rows of normalized pixels to features.
+        Returns the fitted transformer from such rows to features.
     has_ordered_components
         As `EmbeddingMethod.ordered_components`.
     """
@@ -226,7 +231,7 @@ class Pool:
     assignment: Ints
     distance: Callable[[], Floats]
     affinity: Callable[[], Graph]
-    images: Callable[[], Floats]
+    images: Callable[[], Any]
     features: Callable[[], Floats]
     embedding: Callable[[], Transformer]
     has_ordered_components: bool

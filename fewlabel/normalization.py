@@ -1,9 +1,14 @@
-"""Scaling of pixel values."""
+"""Scaling of pixel values: fitted once, and applied wherever pixels are read."""
+
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from fewlabel.arrays import Array, Floats, Transformer
+from fewlabel.arrays import Array, Floats, Ints, Transformer, blocks
+from fewlabel.parallel import progress
+from fewlabel.rows import ImageRows
+from fewlabel.storage import StoredArray, load_joblib
 
 
 def to_unit(pixels: Array) -> Floats:
@@ -11,15 +16,17 @@ def to_unit(pixels: Array) -> Floats:
     return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
-def normalizer(method: str) -> Transformer:
-    """Return an unfitted transformer of rows of pixels in 0..255.
+def fit_normalization(method: str, images: Any) -> Transformer:
+    """Fit a transformer of rows of pixels in 0..255, to a block of images at a time.
 
     "unit" divides by 255; "minmax" maps the range of each pixel's training values to [0, 1], others
     cut to it; "standard" gives each zero mean and unit variance (0 if the pixel never changes).
+    `images` gives uint8 images, of shape (n_images, height, width, ...), where it is indexed.
 
     Examples
     --------
-    >>> normalizer("unit").fit_transform(np.array([[0, 51], [255, 102]], np.uint8))
+    >>> images = np.array([[[0, 51]], [[255, 102]]], np.uint8)
+    >>> fit_normalization("unit", images).transform(images[:, 0])
     array([[0. , 0.2],
            [1. , 0.4]], dtype=float32)
     """
@@ -28,4 +35,18 @@ def normalizer(method: str) -> Transformer:
         "minmax": MinMaxScaler(clip=True),
         "standard": StandardScaler(),
     }
-    return transformers[method]
+    transformer = transformers[method]
+    if hasattr(transformer, "partial_fit"):  # else there is nothing to learn
+        for rows in progress(blocks(images.shape), f"fit {method}"):
+            block = images[rows]
+            transformer.partial_fit(block.reshape(len(block), -1))
+    return transformer
+
+
+def load_rows(split: str, positions: Ints | None = None) -> ImageRows:
+    """Return rows of pixels of the images, or of some, of "train" or "test"; none is read yet."""
+    return ImageRows(
+        images=StoredArray(f"data/raw/{split}_images.npy"),
+        normalization=load_joblib("models/normalization.joblib"),
+        positions=positions,
+    )

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ from fewlabel.arrays import Array, Floats
 from fewlabel.classifiers.files import classifier_input, load_classifier
 from fewlabel.errors import FewlabelError
 from fewlabel.regular_files import FileRefusedError, read_regular_file
-from fewlabel.rows import transform_images
+from fewlabel.rows import ImageRows, transformed
 from fewlabel.storage import locked_hashes, unpickle, verified
 from fewlabel.text import one_line
 
@@ -87,7 +88,7 @@ class PortableClassifier:
                 about = json.loads(archive.read("about.json"))
                 self.class_names: list[str] = about["class_names"]
                 self.image_shape: tuple[int, ...] = tuple(about["image_shape"])
-                self._features, self._predict = load_classifier(folder, len(self.class_names))
+                self._reads, self._predict = load_classifier(folder, len(self.class_names))
                 self._normalization, self._embedding = (
                     unpickle(archive.read(f"{part}.joblib")) for part in PARTS
                 )
@@ -108,11 +109,9 @@ class PortableClassifier:
         shape (n_images, n_classes)
             Columns as in `class_names`; a class that no label was of has probability 0.
         """
-        pixels = transform_images(self._normalization, images)
-        # What reads pixels alone is not to wait for features.
-        reads_pixels = self._features == "pixels"
-        features = pixels if reads_pixels else transform_images(self._embedding, pixels)
-        return self._predict(classifier_input(self._features, pixels, features))
+        pixels = ImageRows(images=images, normalization=self._normalization)
+        embed = partial(transformed, self._embedding, pixels)
+        return self._predict(classifier_input(self._reads, pixels, embed))
 
 
 def _vouched_content(path: str) -> bytes:

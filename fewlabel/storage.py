@@ -19,7 +19,7 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from fewlabel.arrays import Array, Graph
+from fewlabel.arrays import Array, Graph, Indexed, Ints, blocks
 from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
 
@@ -96,6 +96,26 @@ def load_array(path: str | Path, mmap_mode: Literal["r"] | None = None) -> Array
     return array
 
 
+class StoredArray:
+    """What `save_array` wrote, if it is `verified`, of which memory holds what is indexed only."""
+
+    def __init__(self, path: str | Path):
+        self._path = verified(path)
+        self.shape: tuple[int, ...] = self._mapped().shape
+        self.dtype: np.dtype[Any] = self._mapped().dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | Ints) -> Array:
+        # Mapped anew, since pages that were read count as this process's while the map is there.
+        return np.array(self._mapped()[rows])
+
+    def _mapped(self) -> Array:
+        array: Array = np.load(self._path, mmap_mode="r")
+        return array
+
+
 def load_graph(path: str | Path) -> Graph:
     """Read what `save_graph` wrote, if it is `verified`."""
     from scipy import sparse
@@ -141,9 +161,21 @@ def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_array(path: str | Path, array: Array) -> None:
-    """Write an array as .npy, in C order."""
-    write(path, lambda temporary: np.save(temporary, np.ascontiguousarray(array)))
+def save_array(path: str | Path, array: Indexed) -> None:
+    """Write an array as .npy, in C order, a block at a time."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
+
+    def write_all(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for rows in blocks(array.shape):
+                file.write(np.ascontiguousarray(array[rows]).data)
+
+    write(path, write_all)
 
 
 def save_joblib(path: str | Path, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from fewlabel.methods import EmbeddingMethod, chosen
 from fewlabel.settings import Params, ParamsError, run_stage
-from fewlabel.storage import load_array, save_array, save_joblib
+from fewlabel.storage import save_array, save_joblib
 
 
 def main(params: Params) -> None:
@@ -21,21 +21,22 @@ def main(params: Params) -> None:
 
     from fewlabel.embeddings.checks import check_features, check_images
     from fewlabel.memory import require_memory
-    from fewlabel.rows import transform_images
+    from fewlabel.normalization import load_rows
+    from fewlabel.rows import transformed
 
-    splits = {name: load_array(f"data/normalized/{name}_images.npy") for name in ("train", "test")}
+    splits = {split: load_rows(split) for split in ("train", "test")}
     train = splits["train"]
+    image_shape = train.image_shape
     name = params.embed.method
     method: EmbeddingMethod = chosen("embeddings", params.embed)
-    for problem in method.problems(len(train), train.shape[1:]):
+    for problem in method.problems(len(train), image_shape):
         raise ParamsError(problem)
-    check_images(train)
-    n_images = [len(images) for images in splits.values()]
-    for key, n_bytes in method.memory_needed(train.shape[1:], n_images, cpu_count()).items():
+    check_images(train.images)
+    n_images = [len(rows) for rows in splits.values()]
+    for key, n_bytes in method.memory_needed(image_shape, n_images, cpu_count()).items():
         require_memory(n_bytes, f"embed.{name}.{key}", getattr(method, key))
-    embedding = method.build(train.shape[1:], params.seed)
-    embedding.fit(train.reshape(len(train), -1))
-    features = {split: transform_images(embedding, images) for split, images in splits.items()}
+    embedding = method.build(image_shape, params.seed).fit(train)
+    features = {split: transformed(embedding, rows) for split, rows in splits.items()}
     check_features(features["train"], name, getattr(method, "n_components", 0))
     save_joblib("models/embedding.joblib", embedding)
     for split, rows in features.items():

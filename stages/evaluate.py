@@ -1,5 +1,7 @@
 """Measure one classifier on the test images: `python -m stages.evaluate TRAINING_SET LABELS`."""
 
+from functools import partial
+
 import numpy as np
 
 from fewlabel.settings import Params, run_stage
@@ -23,16 +25,16 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     """
     from fewlabel.classifiers.files import classifier_input, load_classifier
     from fewlabel.metrics import classification_metrics, per_class_table
+    from fewlabel.normalization import load_rows
 
     labels = load_array("data/raw/test_labels.npy")
     class_names = load_json(verified("data/raw/class_names.json"))
-    images = load_array("data/normalized/test_images.npy")
-    embedded = load_array("data/embedded/test_features.npy")
     train_images = int((load_array(labels_path) >= 0).sum())
     metrics: dict[str, float] = {"train_images": train_images}
     if len(labels) and train_images:
-        features, predict = load_classifier(verified(f"models/{training_set}"), len(class_names))
-        probabilities = predict(classifier_input(features, images, embedded))
+        load_features = partial(load_array, "data/embedded/test_features.npy")
+        reads, predict = load_classifier(verified(f"models/{training_set}"), len(class_names))
+        probabilities = predict(classifier_input(reads, load_rows("test"), load_features))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:
         labels, probabilities = labels[:0], np.zeros((0, len(class_names)), np.float32)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from fewlabel.methods import Pool, PropagationMethod, chosen, settings_of
+from fewlabel.normalization import load_rows
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_graph, load_joblib, load_json, save_array, verified
 
@@ -20,7 +21,7 @@ def main(params: Params) -> None:
         assignment=load_array("data/clusters/assignment.npy"),
         distance=partial(load_array, "data/clusters/distance.npy"),
         affinity=partial(load_graph, "data/graph/affinity.npz"),
-        images=partial(load_array, "data/normalized/train_images.npy", mmap_mode="r"),
+        images=partial(load_rows, "train"),
         features=partial(load_array, "data/embedded/train_features.npy"),
         embedding=partial(load_joblib, "models/embedding.joblib"),
         has_ordered_components=settings_of("embeddings", params.embed.method).ordered_components,

@@ -4,7 +4,7 @@ import numpy as np
 
 from fewlabel.methods import ClassifierMethod, chosen
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array
+from fewlabel.storage import StoredArray, load_array
 
 
 def main(params: Params, training_set: str, labels_path: str) -> None:
@@ -28,6 +28,7 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     from fewlabel.classifiers.files import classifier_input, save_classifier
     from fewlabel.errors import FewlabelError
     from fewlabel.learning_curve import fit_with_learning_curve, learning_curve
+    from fewlabel.normalization import load_rows
 
     labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
@@ -37,14 +38,14 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
             "raise label_budget"
         )
     method: ClassifierMethod = chosen("classifiers", params.train)
-    images = load_array("data/normalized/train_images.npy")
-    features = load_array("data/embedded/train_features.npy")
-    X = classifier_input(method.reads, images, features)
-    image_shape = None if method.reads == "embedding" else images.shape[1:]
+    pixels = load_rows("train", labeled)
+    features = StoredArray("data/embedded/train_features.npy")
+    X = classifier_input(method.reads, pixels, lambda: features[labeled])
+    image_shape = None if method.reads == "embedding" else pixels.image_shape
     with learning_curve(f"metrics/{training_set}") as live:
         classifier = method.build(image_shape, params.seed)
         if len(labeled):
-            fit_with_learning_curve(method, classifier, X[labeled], labels[labeled], live)
+            fit_with_learning_curve(method, classifier, X, labels[labeled], live)
             save_classifier(f"models/{training_set}", classifier, method.reads)
         else:
             live.next_step()

@@ -15,6 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from scipy import sparse
 
+from fewlabel import arrays
 from fewlabel.storage import (
     ArtifactError,
     hash_of,
@@ -91,8 +92,9 @@ def test_every_stage_refuses_every_input_that_was_changed(project):
 NOT_READ = [
     ("python -m stages.spread", "data/clusters/distance.npy"),
     ("python -m stages.spread", "data/embedded/train_features.npy"),
-    ("python -m stages.spread", "data/normalized/train_images.npy"),
+    ("python -m stages.spread", "data/raw/train_images.npy"),
     ("python -m stages.spread", "models/embedding.joblib"),
+    ("python -m stages.spread", "models/normalization.joblib"),
     ("python -m stages.label", "data/raw/train_files.csv"),
 ]
 
@@ -235,3 +237,11 @@ def test_a_full_disk_is_named_where_a_library_hides_it(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     with pytest.raises(ArtifactError, match=r"a\.npy cannot be written: no space is left"):
         write(tmp_path / "a.npy", fail)
+
+
+@pytest.mark.parametrize("array", [np.arange(3), np.zeros((0, 4), np.float32), np.eye(7)[:, ::2]])
+def test_an_array_is_written_as_numpy_does_it(array, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 40)
+    save_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()

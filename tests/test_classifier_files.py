@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
 
 from fewlabel.classifiers.files import classifier_input, load_classifier, save_classifier
 from fewlabel.classifiers.networks import EnsembleClassifier, NetworkClassifier
+from fewlabel.normalization import to_unit
+from fewlabel.rows import ImageRows
 
 N_CLASSES = 5
 
@@ -14,22 +17,26 @@ N_CLASSES = 5
 def inputs():
     rng = np.random.default_rng(0)
     return {
-        "pixels": rng.random((40, 6, 5), np.float32),
+        "pixels": rng.integers(256, size=(40, 6, 5), dtype=np.uint8),
         "embedding": rng.random((40, 7), np.float32),
     }
 
 
 def fitted(classifier, images):
-    return classifier.fit(images.reshape(len(images), -1), np.arange(len(images)) % 2 * 3)
+    rows = images.reshape(len(images), -1)
+    rows = to_unit(rows) if rows.dtype == np.uint8 else rows
+    return classifier.fit(rows, np.arange(len(images)) % 2 * 3)
 
 
 def assert_predicts_as(folder, inputs, features, classifier):
-    X = classifier_input(features, inputs["pixels"], inputs["embedding"])
+    pixels = ImageRows(images=inputs["pixels"], normalization=FunctionTransformer(to_unit))
+    X = classifier_input(features, pixels, lambda: inputs["embedding"])
     read, predict = load_classifier(folder, N_CLASSES)
     assert read == features
     predicted = predict(X)
     assert predicted.shape == (40, N_CLASSES)
-    np.testing.assert_allclose(predicted[:, [0, 3]], classifier.predict_proba(X), atol=1e-6)
+    rows = np.asarray(X)
+    np.testing.assert_allclose(predicted[:, [0, 3]], classifier.predict_proba(rows), atol=1e-6)
     # Classes that it was not taught.
     np.testing.assert_array_equal(predicted[:, [1, 2, 4]], 0)
 
@@ -46,7 +53,7 @@ def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
 
     small = {"epochs": 1, "min_steps": 2, "batch_size": 16}
     both = EnsembleClassifier((6, 5), cnn=small, wide_mlp=small, random_state=0)
-    fitted(both, np.hstack([inputs["pixels"].reshape(40, -1), inputs["embedding"]]))
+    fitted(both, np.hstack([to_unit(inputs["pixels"].reshape(40, -1)), inputs["embedding"]]))
     save_classifier(str(tmp_path), both, "pixels and embedding")
     assert_predicts_as(str(tmp_path), inputs, "pixels and embedding", both)
 

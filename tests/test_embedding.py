@@ -1,10 +1,16 @@
 """The feature spaces to choose from."""
 
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from fewlabel import arrays
+from fewlabel.embeddings.block_pca import BlockPCA
 from fewlabel.embeddings.components import leading_components
 from fewlabel.embeddings.patch_embedding import PatchEmbedding
 from fewlabel.methods import settings_of
+from fewlabel.rows import ImageRows
 
 
 def build(method, **settings):
@@ -43,3 +49,21 @@ def test_leading_components():
     lengths = np.linalg.norm(leading_components(rows, 7), axis=1)
     np.testing.assert_allclose(lengths, np.sqrt(3), rtol=1e-6)
     assert leading_components(rows, 2).dtype == np.float32
+
+
+@parametrize_with_checks([BlockPCA(2)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_pca_of_blocks_finds_the_components_of_all(monkeypatch):
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 11 * 30 * 4)
+    rng = np.random.default_rng(0)
+    # Of rank 3, so that a block loses nothing.
+    images = (rng.random((40, 3)) @ rng.random((3, 30)) * 85).astype(np.uint8).reshape(40, 5, 6)
+    pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
+    fitted = build("pca", n_components=3).fit(pixels)
+    whole = PCA(3).fit(pixels[:])
+    cosines = np.abs(fitted.components_ @ whole.components_.T)
+    np.testing.assert_allclose(cosines, np.eye(3), atol=0.02)
+    assert fitted.n_samples_seen_ == 40

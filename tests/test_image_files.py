@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import threading
+import tracemalloc
 import warnings
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from fewlabel import arrays
 from fewlabel.datasets import image_files
 from fewlabel.datasets.image_files import (
     ImageFilesError,
@@ -24,6 +26,7 @@ from fewlabel.datasets.image_files import (
     read_image_files,
     read_label_table,
 )
+from fewlabel.storage import save_array
 
 CLASSES = ["cat", "dog"]
 
@@ -37,9 +40,10 @@ def save(path, size=(9, 7), color=(200, 100, 0), mode="RGB"):
 
 
 def read(folder, *, size=8, test_labels=None):
-    return read_image_files(
+    images = read_image_files(
         str(folder), image_size=size, class_names=CLASSES, test_labels=test_labels
     )
+    return images._replace(arrays={name: stack[:] for name, stack in images.arrays.items()})
 
 
 def test_images_of_any_size_are_fitted_and_padded(tmp_path):
@@ -552,9 +556,9 @@ def test_an_npz_that_lies_about_its_size_is_refused(tmp_path, lie, words):
 
 def test_an_npz_that_does_not_fit_in_memory_is_refused(tmp_path, monkeypatch):
     bomb = npz(tmp_path / "a.npz", images=np.zeros((1000, 100, 100), np.uint8))
-    memory = psutil.virtual_memory()._replace(available=10**7)
+    memory = psutil.virtual_memory()._replace(available=10**6)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    with pytest.raises(ImageFilesError, match="20,000,256 bytes of memory, but only 10,000,000"):
+    with pytest.raises(ImageFilesError, match="10,000,128 bytes of memory, but only 1,000,000"):
         read(bomb)
 
 
@@ -571,3 +575,20 @@ def test_a_damaged_npz_is_read_or_refused(tmp_path):
             assert str(error).isprintable()  # noqa: PT017 (either is right)
         else:
             np.testing.assert_array_equal(read_back.arrays["train_images"], IMAGES)
+
+
+def test_memory_holds_a_block_of_the_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(40):
+        save(tmp_path / "photos" / f"{i}.png", (200, 150 + i))
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 1_000_000)
+    tracemalloc.start()
+    images = read_image_files("photos", image_size=256, class_names=CLASSES, test_labels=None)
+    save_array("images.npy", images.arrays["train_images"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    written = np.load("images.npy")
+    assert written.shape == (40, 256, 256, 3)
+    np.testing.assert_array_equal(written, images.arrays["train_images"][:])
+    assert peak < written.nbytes / 4
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["images.npy"]

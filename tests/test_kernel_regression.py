@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import FunctionTransformer
 
-from fewlabel.propagation.kernel_regression import (
-    MAX_EXAMPLES,
-    class_scores,
-    examples,
-    shifted_copies,
-)
+from fewlabel import arrays
+from fewlabel.propagation.kernel_regression import MAX_EXAMPLES, class_scores, examples
+from fewlabel.rows import ImageRows
 
 
 def test_class_scores_equal_the_closed_form():
@@ -32,19 +30,29 @@ def test_class_scores_of_a_class_that_no_label_is_of():
     assert (scores[:, 1] < 1 / 3).all()
 
 
+def shifted(images):
+    """Return all that a regression learns from, for an embedding that leaves pixels alone."""
+    pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
+    positions = np.arange(len(images))
+    return examples(positions, pixels[:], pixels, FunctionTransformer())
+
+
 def test_shifted_copies_by_hand():
-    image = np.zeros((28, 56), np.float32)
-    image[10, 20] = 1
-    copies = shifted_copies(image[None])
-    places = [tuple(np.argwhere(copy)[0]) for copy in copies]
+    images = np.zeros((1, 28, 56), np.uint8)
+    images[0, 10, 20] = 1
+    _, copies = shifted(images)
+    places = [tuple(np.argwhere(copy.reshape(28, 56))[0]) for copy in copies]
     # Two of 56 columns, one of 28 rows.
     assert places == [(10, 20), (9, 20), (11, 20), (10, 18), (10, 22)]
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_shifted_copies_repeat_the_edge(channels):
-    images = np.random.default_rng(0).random((2, 28, 28, *channels), np.float32)
-    copies = shifted_copies(images).reshape(5, *images.shape)
+def test_shifted_copies_repeat_the_edge(channels, monkeypatch):
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 28 * 28 * 4)  # one gray image
+    images = np.random.default_rng(0).integers(256, size=(2, 28, 28, *channels), dtype=np.uint8)
+    positions, copies = shifted(images)
+    np.testing.assert_array_equal(positions, [0, 1] * 5)
+    copies = copies.reshape(5, *images.shape)
     np.testing.assert_array_equal(copies[0], images)
     np.testing.assert_array_equal(copies[1][:, :-1], images[:, 1:])
     np.testing.assert_array_equal(copies[1][:, -1], images[:, -1])
@@ -53,14 +61,13 @@ def test_shifted_copies_repeat_the_edge(channels):
 
 
 def test_small_images_are_not_shifted():
-    images = np.ones((2, 8, 8), np.float32)
-    np.testing.assert_array_equal(shifted_copies(images), images)
+    images = np.ones((2, 8, 8), np.uint8)
+    np.testing.assert_array_equal(shifted(images)[1], images.reshape(2, -1))
 
 
 @pytest.mark.parametrize(
     ("n_images", "n_examples"),
     [
-        (0, 0),
         (1, 5),
         (2000, 10_000),
         (2001, 2001),
@@ -70,7 +77,16 @@ def test_small_images_are_not_shifted():
     ],
 )
 def test_examples_are_as_many_as_memory_allows(n_images, n_examples):
-    chosen, y = examples(np.zeros((n_images, 28, 28), np.uint8), np.arange(n_images))
-    assert len(chosen) == len(y) == n_examples <= MAX_EXAMPLES
-    if n_images:
-        assert y[0] == 0
+    class Counted:
+        """An embedding of one feature."""
+
+        def transform(self, X):
+            return X[:, :1]
+
+    images = np.broadcast_to(np.zeros((1, 28, 28), np.uint8), (n_images, 28, 28))
+    pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
+    positions, features = examples(
+        np.arange(n_images), np.zeros((n_images, 1), np.float32), pixels, Counted()
+    )
+    assert len(positions) == len(features) == n_examples <= MAX_EXAMPLES
+    assert positions[0] == 0

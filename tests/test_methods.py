@@ -5,9 +5,12 @@ import inspect
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.preprocessing import FunctionTransformer
 
+from fewlabel.classifiers.files import classifier_input
 from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
+from fewlabel.rows import ImageRows, transformed
 
 SHAPE = (12, 12)
 SMALL = {  # So that each fits 60 images of 12 x 12 pixels in a second.
@@ -62,6 +65,10 @@ def test_an_embedding(name, images):
     assert features.shape[0] == 60
     assert np.isfinite(features).all()
     np.testing.assert_array_equal(features, method.build(SHAPE, seed=3).fit(rows).transform(rows))
+    # As the pipeline does: pixels are made a block at a time.
+    pixels = ImageRows(images=pixels, normalization=FunctionTransformer())
+    fitted = method.build(SHAPE, seed=3).fit(pixels)
+    np.testing.assert_allclose(transformed(fitted, pixels), features, atol=1e-4)
     leading = method.leading(features)
     assert len(leading) == 60
     assert leading.shape[1] <= features.shape[1]
@@ -99,7 +106,7 @@ def test_a_propagation(name, n_labels, images):
         assignment=np.arange(60) % 6,
         distance=lambda: np.linspace(0, 1, 60, dtype=np.float32),
         affinity=lambda: affinity_graph(*nearest_neighbors(features, 5)),
-        images=lambda: pixels,
+        images=lambda: ImageRows(images=pixels, normalization=FunctionTransformer()),
         features=lambda: features,
         embedding=lambda: embedding,
         has_ordered_components=True,
@@ -130,6 +137,11 @@ def test_a_classifier(name, images):
     method.check(classifier)
     np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
     probabilities = classifier.predict_proba(X)
+    pixels = ImageRows(images=pixels, normalization=FunctionTransformer())
+    lazy = classifier_input(method.reads, pixels, lambda: rows[:, :20])
+    same = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
+    same.fit(lazy, classes * 2)
+    np.testing.assert_allclose(same.predict_proba(X), probabilities, atol=1e-6)
     assert probabilities.shape == (60, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert set(classifier.predict(X)) <= {0, 2, 4}

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from fewlabel.normalization import normalizer, to_unit
+from fewlabel import arrays
+from fewlabel.normalization import fit_normalization, to_unit
 from fewlabel.rows import scale_to_length
 
 
@@ -14,24 +16,25 @@ def test_to_unit():
 
 @pytest.fixture
 def pixels():
-    """Return the rows of four training images; the last pixel never changes."""
-    return np.array([[0, 10, 7], [50, 30, 7], [100, 20, 7], [50, 40, 7]], np.float32)
+    """Return four training images; the last pixel never changes."""
+    rows = np.array([[0, 10, 7], [50, 30, 7], [100, 20, 7], [50, 40, 7]], np.uint8)
+    return rows[:, None]
 
 
 def test_unit_ignores_what_it_is_fitted_on(pixels):
-    unit = normalizer("unit").fit(pixels)
+    unit = fit_normalization("unit", pixels)
     np.testing.assert_allclose(unit.transform([[255, 51, 0]]), [[1, 0.2, 0]])
 
 
 def test_minmax_maps_the_training_range_and_cuts_the_rest(pixels):
-    minmax = normalizer("minmax").fit(pixels)
-    np.testing.assert_allclose(minmax.transform(pixels)[:, 0], [0, 0.5, 1, 0.5])
+    minmax = fit_normalization("minmax", pixels)
+    np.testing.assert_allclose(minmax.transform(pixels[:, 0])[:, 0], [0, 0.5, 1, 0.5])
     np.testing.assert_allclose(minmax.transform([[255, 0, 7]]), [[1, 0, 0]])
 
 
 def test_standard_gives_zero_mean_and_unit_variance(pixels):
-    standard = normalizer("standard").fit(pixels)
-    scaled = standard.transform(pixels)
+    standard = fit_normalization("standard", pixels)
+    scaled = standard.transform(pixels[:, 0])
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0], rtol=1e-6)
     deviation = np.sqrt(125)  # of 10, 20, 30 and 40
@@ -40,18 +43,27 @@ def test_standard_gives_zero_mean_and_unit_variance(pixels):
     )
 
 
-@pytest.mark.parametrize("method", ["unit", "minmax", "standard"])
-def test_float32_stays_float32(method, pixels):
-    assert normalizer(method).fit_transform(pixels).dtype == np.float32
+@pytest.mark.parametrize(
+    ("method", "library"), [("minmax", MinMaxScaler(clip=True)), ("standard", StandardScaler())]
+)
+def test_blocks_are_fitted_as_a_whole(method, library, monkeypatch):
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 7 * 12 * 4)
+    images = np.random.default_rng(0).integers(256, size=(40, 4, 3), dtype=np.uint8)
+    fitted, whole = fit_normalization(method, images), images.reshape(40, -1)
+    np.testing.assert_allclose(fitted.transform(whole), library.fit_transform(whole), rtol=1e-12)
+
+
+def test_no_image_is_read_where_nothing_is_learned():
+    assert fit_normalization("unit", None).transform(np.uint8([[255]])) == 1
 
 
 def test_unknown_method():
     with pytest.raises(KeyError, match="sigmoid"):
-        normalizer("sigmoid")
+        fit_normalization("sigmoid", None)
 
 
 @pytest.mark.parametrize("length", [1, 1000, np.array([[2], [3]])])
 def test_scale_to_length(length):
-    rows = scale_to_length(np.float32([[3, 4], [0, 0]]), length)
-    np.testing.assert_allclose(rows, np.array([[0.6, 0.8], [0, 0]]) * length, rtol=1e-6)
-    assert rows.dtype == np.float32
+    scaled = scale_to_length(np.float32([[3, 4], [0, 0]]), length)
+    np.testing.assert_allclose(scaled, np.array([[0.6, 0.8], [0, 0]]) * length, rtol=1e-6)
+    assert scaled.dtype == np.float32

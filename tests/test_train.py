@@ -9,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.workspace import set_params
 from fewlabel.errors import FewlabelError
+from fewlabel.normalization import fit_normalization
 from fewlabel.settings import read_params
-from fewlabel.storage import load_json, save_array
+from fewlabel.storage import load_json, save_array, save_joblib
 from stages import train
 
 CHECKOUT = Path(__file__).parents[1]
@@ -25,9 +26,10 @@ def fit(tmp_path, monkeypatch, vouch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
-    images = rng.random((40, 8, 8), np.float32) / 2 + labels[:, None, None].astype(np.float32) / 2
-    save_array("data/normalized/train_images.npy", images)
-    save_array("data/embedded/train_features.npy", images.reshape(40, -1)[:, ::3])
+    images = (rng.integers(128, size=(40, 8, 8)) + 127 * labels[:, None, None]).astype(np.uint8)
+    save_array("data/raw/train_images.npy", images)
+    save_joblib("models/normalization.joblib", fit_normalization("unit", images))
+    save_array("data/embedded/train_features.npy", np.float32(images.reshape(40, -1)[:, ::3]) / 255)
     save_array(LABELS, labels)
     vouch()
 
@@ -40,7 +42,8 @@ def fit(tmp_path, monkeypatch, vouch):
 
 
 def written(folder):
-    return [path for name in ("models", "metrics") for path in (folder / name).rglob("*.*")]
+    found = [path for name in ("models", "metrics") for path in (folder / name).rglob("*.*")]
+    return [path for path in found if path.name != "normalization.joblib"]
 
 
 @pytest.mark.usefixtures("eager")

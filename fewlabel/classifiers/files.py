@@ -1,40 +1,28 @@
 """A trained classifier as files: model.keras or model.joblib, and classifier.json about it."""
 
-import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Classifier, Floats
+from fewlabel.arrays import Classifier, Floats, blocks
 from fewlabel.keras_format import canonical_keras
 from fewlabel.methods import Reads
+from fewlabel.rows import ImageRows, Rows
 from fewlabel.storage import load_json, save_joblib, save_json, unpickle, write
 
 
-def classifier_input(features: Reads, images: Floats, embedded: Floats) -> Floats:
-    """Return the rows that a classifier reads.
+def classifier_input(reads: Reads, pixels: ImageRows, embed: Callable[[], Floats]) -> Rows:
+    """Return the rows that a classifier reads: pixels, features, or pixels and then features.
 
-    Parameters
-    ----------
-    features
-        "pixels and embedding" is the pixels, then their features.
-    images : ndarray of shape (n_images, ...)
-        Normalized.
-    embedded : ndarray of shape (n_images, n_features)
-        Their features.
-
-    Examples
-    --------
-    >>> images, embedded = np.zeros((3, 8, 8)), np.zeros((3, 5))
-    >>> classifier_input("pixels and embedding", images, embedded).shape
-    (3, 69)
+    `embed` returns the features of the same images, and is not called for pixels alone.
     """
-    if features == "embedding":
-        return embedded
-    pixels = images.reshape(len(images), math.prod(images.shape[1:]))
-    return pixels if features == "pixels" else np.hstack([pixels, embedded])
+    if reads == "pixels":
+        return pixels
+    features = embed()
+    return features if reads == "embedding" else replace(pixels, features=features)
 
 
 def save_classifier(folder: str, classifier: Classifier | None, features: Reads) -> None:
@@ -67,7 +55,7 @@ def _save_keras(model: Any, path: Path) -> None:
     path.write_bytes(canonical_keras(path.read_bytes()))
 
 
-def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable[[Floats], Floats]]:
+def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable[[Rows], Floats]]:
     """Load a classifier.
 
     Parameters
@@ -94,11 +82,14 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
     else:
         model = unpickle(path.read_bytes())
 
-    def predict(X: Floats) -> Floats:
+    def predict(X: Rows) -> Floats:
         probabilities = np.zeros((len(X), n_classes), np.float32)
-        probabilities[:, about["classes"]] = (
-            networks.predict(model, X) if path.suffix == ".keras" else model.predict_proba(X)
-        )
+        for rows in blocks(X.shape):
+            probabilities[rows, about["classes"]] = (
+                networks.predict(model, X[rows])
+                if path.suffix == ".keras"
+                else model.predict_proba(X[rows])
+            )
         return probabilities
 
     return about["features"], predict

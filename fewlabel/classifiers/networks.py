@@ -6,6 +6,7 @@ TensorFlow takes seconds to import, so it is imported where a network is built, 
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
 
@@ -17,17 +18,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.arrays import Array, Floats
+from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.errors import FewlabelError
 from fewlabel.memory import require_memory
 from fewlabel.methods import settings_of
 from fewlabel.parallel import progress
+from fewlabel.rows import ImageRows, Rows
 
 _SHIFT_PIXELS = 2
 _CUTOUT_SHARE = 0.3
 _BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
-_PREDICT_BATCH = 48 * 22
+_PREDICT_BLOCKS = 22
+_PREDICT_BYTES = 2**28
 _FLOAT_BYTES = 4
+_TINY = 1e-30
 _INDEX_BYTES = 8
 
 
@@ -43,7 +47,23 @@ def import_keras() -> ModuleType:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+    tf.nn.batch_normalization = _batch_normalization
     return keras  # type: ignore[no-any-return]  # Keras has no types
+
+
+def _batch_normalization(
+    x: Any, mean: Any, variance: Any, offset: Any, scale: Any, variance_epsilon: float
+) -> Any:
+    """Normalize as TensorFlow does, but by an exact root, so that all CPUs give the same bytes.
+
+    TensorFlow's own takes an approximate reciprocal root, of which each maker of CPUs has another.
+    """
+    import tensorflow as tf
+
+    # A graph would turn the quotient of a mere root into that again.
+    root = tf.maximum(tf.sqrt(variance + variance_epsilon), _TINY)
+    factor = scale / root
+    return x * factor + (offset - mean * factor)
 
 
 def random_shift_and_cutout(images: Floats, rng: Generator) -> Floats:
@@ -68,6 +88,14 @@ def random_shift_and_cutout(images: Floats, rng: Generator) -> Floats:
 
 class KerasClassifier(ClassifierMixin, BaseEstimator):
     """Predicts by ``model_``, a Keras model from images to the probabilities of ``classes_``."""
+
+    def _check(self, X: ArrayLike | ImageRows, y: ArrayLike) -> tuple[Rows, Array]:
+        """Return rows, of which memory need not hold all, and labels."""
+        if isinstance(X, ImageRows):
+            return X, np.asarray(y)
+        rows, labels = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(labels)
+        return rows, labels
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return class probabilities, of shape (n_images, n_classes), columns as ``classes_``."""
@@ -140,12 +168,12 @@ class NetworkClassifier(KerasClassifier):
         self.augment = augment
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
+    def fit(self, X: ArrayLike | ImageRows, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
         """Train on labeled images.
 
         Parameters
         ----------
-        X : array-like of shape (n_images, n_pixels)
+        X : array-like or ImageRows of shape (n_images, n_pixels)
         y : array-like of shape (n_images,)
         callbacks : sequence of keras.callbacks.Callback, default=()
 
@@ -156,26 +184,30 @@ class NetworkClassifier(KerasClassifier):
         FewlabelError
             If `batch_size` or `min_steps` needs more memory than there is.
         """
-        rows, labels = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(labels)
+        rows, labels = self._check(X, y)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         keras, seed = new_session(self.random_state)
         height, width, *channels = self.image_shape or (1, rows.shape[1])
-        images = rows.reshape(len(rows), height, width, *(channels or [1]))
+        input_shape = (height, width, *(channels or [1]))
         network = settings_of("classifiers", self.architecture).network
-        self.model_ = network(keras, images.shape[1:], len(self.classes_))
+        self.model_ = network(keras, input_shape, len(self.classes_))
+
+        def to_images(batch: Floats, rng: Generator) -> Floats:
+            images = batch.reshape(-1, *input_shape)
+            return random_shift_and_cutout(images, rng) if self.augment else images
+
         fit_network(
             keras,
             self.model_,
             keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
-            images,
+            rows,
             np.eye(len(self.classes_), dtype=np.float32)[targets],
             epochs=self.epochs,
             min_steps=self.min_steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             seed=seed,
-            transform=random_shift_and_cutout if self.augment else None,
+            transform=to_images,
             metrics=["accuracy"],
             callbacks=callbacks,
         )
@@ -217,25 +249,31 @@ class EnsembleClassifier(KerasClassifier):
         self.wide_mlp = wide_mlp
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
+    def fit(self, X: ArrayLike | ImageRows, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
         """Train both networks on labeled images, one after the other; as `NetworkClassifier.fit`.
 
         Parameters
         ----------
-        X : array-like of shape (n_images, n_pixels + n_features)
+        X : array-like or ImageRows of shape (n_images, n_pixels + n_features)
         y : array-like of shape (n_images,)
         callbacks : sequence of keras.callbacks.Callback, default=()
             Of the CNN's training.
         """
-        rows, labels = validate_data(self, X, y, dtype=np.float32)
+        rows, labels = self._check(X, y)
         n_columns = rows.shape[1]
         seed = check_random_state(self.random_state).randint(2**31)
         n_pixels = math.prod(self.image_shape) if self.image_shape else n_columns
         embedding = slice(n_pixels if n_pixels < n_columns else 0, None)
+        pixels: Rows = rows
+        features: Rows = rows
+        if not isinstance(rows, ImageRows):
+            pixels, features = rows[:, :n_pixels], rows[:, embedding]
+        elif rows.features is not None:
+            pixels, features = replace(rows, features=None), rows.features
         mlp = NetworkClassifier("wide_mlp", None, random_state=seed, **(self.wide_mlp or {}))
-        mlp.fit(rows[:, embedding], labels)
+        mlp.fit(features, labels)
         cnn = NetworkClassifier("cnn", self.image_shape, random_state=seed, **(self.cnn or {}))
-        cnn.fit(rows[:, :n_pixels], labels, callbacks)
+        cnn.fit(pixels, labels, callbacks)
         self.classes_ = cnn.classes_
         keras = import_keras()
         row = keras.Input((n_columns,))
@@ -262,7 +300,7 @@ def fit_network(
     keras: ModuleType,
     model: Any,
     loss: Any,
-    images: Floats,
+    images: Rows,
     targets: Floats,
     *,
     epochs: int,
@@ -333,7 +371,8 @@ def fit_network(
         trained.fit(batches, epochs=epochs, verbose=0, callbacks=[check, *callbacks])
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise diverged("a weight")
-    if not np.isfinite(model(images[:_PREDICT_BATCH], training=False)).all():
+    n_checked = min(blocks(images.shape)[0].stop, _PREDICT_BLOCKS * _BLOCK_ROWS)
+    if not np.isfinite(predict(model, images[:n_checked])).all():
         raise diverged("an output")
 
 
@@ -352,6 +391,9 @@ def _require_memory(
 def predict(model: Any, X: Floats) -> Floats:
     """Return what a Keras model gives for images, whose pixels may come in any shape."""
     images = X.reshape(len(X), *model.input_shape[1:])
+    n_outputs = max(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    n_blocks = min(_PREDICT_BYTES // (_BLOCK_ROWS * n_outputs * _FLOAT_BYTES), _PREDICT_BLOCKS)
+    batch_size = _BLOCK_ROWS * max(n_blocks, 1)
     # The last rows of a matrix product are added up in another order unless they fill a block: an
     # image's probabilities would depend on its place among the others, and on the processor.
     n_left = len(images) % _BLOCK_ROWS
@@ -359,7 +401,7 @@ def predict(model: Any, X: Floats) -> Floats:
     filled[:n_left] = images[len(images) - n_left :]
     parts = [images[: len(images) - n_left], filled]
     return np.concatenate(
-        [model.predict(part, batch_size=_PREDICT_BATCH, verbose=0) for part in parts if len(part)]
+        [model.predict(part, batch_size=batch_size, verbose=0) for part in parts if len(part)]
     )[: len(images)]
 
 
@@ -373,7 +415,7 @@ def one_cycle(keras: ModuleType, peak: float, n_steps: int) -> Any:
 
 def shuffled_batches(
     keras: ModuleType,
-    images: Floats,
+    images: Rows,
     targets: Floats,
     *,
     batch_size: int,

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from fewlabel.arrays import Indexed
+from fewlabel.datasets.decoded import DecodedImage, DecodedImages, ImageStack
 from fewlabel.errors import FewlabelError
 from fewlabel.memory import available_memory
 from fewlabel.methods import Images
@@ -40,7 +42,7 @@ _UPRIGHT = {
 }  # fmt: skip
 """EXIF's orientation -> what turns the image upright."""
 
-Found = dict[str, tuple[np.ndarray, str] | str]
+Found = dict[str, tuple[DecodedImage, str] | str]
 """Name of each image -> its pixels and the SHA-256 of its content, or why it cannot be used."""
 
 # Its check comes before a JPEG is made smaller, and warns in several lines; ours is in `_decode`.
@@ -199,12 +201,14 @@ def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
 def _read_all(place: Path, names: list[str], image_size: int) -> Found:
     """Read the images, scaled and padded to a square."""
     found: Found = dict.fromkeys(names, "")  # in their order, whichever thread is first
+    decoded = DecodedImages()
 
     def read(rows: slice) -> None:
         for name in names[rows]:
             try:
                 _check_name(place, name)
-                found[name] = _fit_to_square(place / name, image_size)
+                pixels, sha256 = _fit_to_square(place / name, image_size)
+                found[name] = decoded.add(pixels), sha256
             except ValueError as error:
                 found[name] = str(error)
 
@@ -248,20 +252,11 @@ def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
         ((reason, _),) = Counter(problems.values()).most_common(1) or [("", 0)]
         why = f" ({len(problems)} files are skipped; {reason})" if problems else ""
         raise ImageFilesError(f"{place} has no PNG or JPEG file to train on{why}")
-    is_colored = any(pixels.ndim == 3 for pixels, _ in usable.values())
-    shape = usable[train[0]][0].shape[:2] + ((3,) if is_colored else ())
-
-    def stack(names: list[str]) -> np.ndarray:
-        stacked = np.empty((len(names), *shape), np.uint8)
-        for row, name in enumerate(names):
-            pixels = usable[name][0]
-            stacked[row] = np.atleast_3d(pixels) if is_colored else pixels
-        return stacked
-
-    arrays = {
-        "train_images": stack(train),
+    shape = max((image.shape for image, _ in usable.values()), key=len)  # gray becomes colored
+    arrays: dict[str, Indexed] = {
+        "train_images": ImageStack([usable[name][0] for name in train], shape),
         "train_labels": np.full(len(train), -1, np.int64),
-        "test_images": stack(test),
+        "test_images": ImageStack([usable[name][0] for name in test], shape),
         "test_labels": np.array([class_of[name] for name in test], np.int64),
     }
     skipped = [(printable(name), problem) for name, problem in problems.items()]
@@ -348,8 +343,9 @@ def _read_npz(place: Path, n_classes: int) -> tuple[Found, dict[str, int]]:
         )
     test_names = [f"test_images[{i}]" for i in range(len(tests))]
     names = [*test_names, *map(str, range(len(images)))]
-    pixels = [*tests, *images]
-    found: Found = dict(zip(names, zip(pixels, hash_images(pixels), strict=True), strict=True))
+    pixels, decoded = [*tests, *images], DecodedImages()
+    kept = map(decoded.add, pixels)
+    found: Found = dict(zip(names, zip(kept, hash_images(pixels), strict=True), strict=True))
     return found, dict(zip(test_names, labels.astype(int).tolist(), strict=True))
 
 
@@ -372,8 +368,8 @@ def _read_members(place: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray
             f"{printable(', '.join(stored), _SHOWN) or 'none'}"
         )
     used = [name for name in ("images", "test_images", "test_labels") if name in stored]
-    # zipfile reads no more than this of a member. What is written is a copy.
-    needed = 2 * sum(stored[name].file_size for name in used)
+    # zipfile reads no more than this of a member.
+    needed = sum(stored[name].file_size for name in used)
     available = available_memory()
     if needed > available:
         raise ImageFilesError(

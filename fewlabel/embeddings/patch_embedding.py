@@ -18,10 +18,10 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.arrays import Array, Floats
+from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.patches import PCA_IMAGES, problems_of_patches
-from fewlabel.parallel import for_each_block, log_duration
-from fewlabel.rows import scale_to_length
+from fewlabel.parallel import for_each_block, log_duration, progress
+from fewlabel.rows import ImageRows, Rows, scale_to_length
 
 BLOCK_PATCHES = 2048
 CONTRAST_EPSILON = 0.01
@@ -140,6 +140,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     _N_ITERATIONS = 10
     _BLOCK_IMAGES = 64
+    _BLOCK_BYTES = 2**24
     _CACHED_IMAGES = 4
 
     def __init__(
@@ -173,12 +174,20 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             pixel, which have no contrast.
         """
         rng = check_random_state(self.random_state)
-        images = self._as_images(validate_data(self, X, dtype=np.float32, ensure_min_samples=2))
+        if isinstance(X, ImageRows):
+            rows: Rows = X
+            self.n_features_in_ = X.shape[1]
+        else:
+            rows = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        _, height, width, _ = self._as_images(rows[:1]).shape
         shape = self.image_shape or ()
         if problems := problems_of_patches(shape, self.patch_size, self.pooling_grid):
             raise ValueError(problems[0])
-        self.filters_ = self._learn_filters(images, rng)
-        features = self._pooled_responses(images[rng.permutation(len(images))[:PCA_IMAGES]])
+        self.patch_shape_ = (min(self.patch_size, height), min(self.patch_size, width))
+        self.filters_ = self._learn_filters(rows, rng)
+        sampled = rng.permutation(len(rows))[:PCA_IMAGES]
+        parts = blocks((len(sampled), rows.shape[1]))
+        features = np.vstack([self._pooled_responses(rows[sampled[part]]) for part in parts])
         n_components = min(self.n_components, *features.shape)
         solver = "randomized" if n_components < min(features.shape) / 4 else "full"
         self.pca_ = PCA(n_components, svd_solver=solver, random_state=rng.randint(2**31))
@@ -191,14 +200,13 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def transform(self, X: ArrayLike) -> Floats:
         """Return a row of n_components features, as long as their root, for each row of pixels."""
         check_is_fitted(self)
-        images = self._as_images(validate_data(self, X, dtype=np.float32, reset=False))
-        embedding = np.empty((len(images), self._n_features_out), np.float32)
+        pixels = validate_data(self, X, dtype=np.float32, reset=False)
+        embedding = np.empty((len(pixels), self._n_features_out), np.float32)
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
         offset = self.pca_.mean_ @ projection
         # A slice at a time, so that memory does not grow with the pooled responses of all images.
-        for start in range(0, len(images), PCA_IMAGES):
-            rows = slice(start, start + PCA_IMAGES)
-            embedding[rows] = self._pooled_responses(images[rows]) @ projection - offset
+        for rows in blocks(pixels.shape):
+            embedding[rows] = self._pooled_responses(pixels[rows]) @ projection - offset
         return scale_to_length(embedding, self._n_features_out**0.5)
 
     @property
@@ -216,16 +224,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ValueError(f"X has {X.shape[1]} features, which is not image_shape {shape}.")
         return X.reshape(-1, *shape[:2], math.prod(shape[2:]))
 
-    def _learn_filters(self, images: Floats, rng: RandomState) -> Floats:
-        n_images, height, width, _ = images.shape
-        self.patch_shape_ = (min(self.patch_size, height), min(self.patch_size, width))
-        corners = [
-            rng.randint(n_positions, size=self.n_sampled_patches)
-            for n_positions in self._positions(images)
-        ]
-        windows = sliding_window_view(images, self.patch_shape_, axis=(1, 2))
-        sampled = windows[rng.randint(n_images, size=self.n_sampled_patches), *corners]
-        patches = contrast_normalize(sampled.reshape(len(sampled), -1))
+    def _learn_filters(self, rows: Rows, rng: RandomState) -> Floats:
+        patches = contrast_normalize(self._sampled_patches(rows, rng))
         mean, whitening = zca_whitening(patches)
         centroids = spherical_kmeans(
             (patches - mean) @ whitening,
@@ -237,11 +237,25 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         threshold = mean @ filters + 1
         return np.vstack([filters - filters.mean(axis=0), -threshold]).astype(np.float32)
 
+    def _sampled_patches(self, rows: Rows, rng: RandomState) -> Floats:
+        n, one_image = self.n_sampled_patches, self._as_images(rows[:1])
+        corners = [rng.randint(n_positions, size=n) for n_positions in self._positions(one_image)]
+        images, image_of = np.unique(rng.randint(len(rows), size=n), return_inverse=True)
+        patches = np.empty((n, one_image.shape[3], *self.patch_shape_), np.float32)
+        parts = blocks((len(images), rows.shape[1]))
+        for part in progress(parts, f"sample {n:,} patches"):
+            read = self._as_images(rows[images[part]])
+            windows = sliding_window_view(read, self.patch_shape_, axis=(1, 2))
+            here = np.flatnonzero((image_of >= part.start) & (image_of < part.stop))
+            patches[here] = windows[image_of[here] - part.start, *(c[here] for c in corners)]
+        return patches.reshape(n, -1)
+
     def _positions(self, images: Floats) -> Sequence[int]:
         patch_height, patch_width = self.patch_shape_
         return images.shape[1] - patch_height + 1, images.shape[2] - patch_width + 1
 
-    def _pooled_responses(self, images: Floats) -> Floats:
+    def _pooled_responses(self, rows: Floats) -> Floats:
+        images = self._as_images(rows)
         row_edges, column_edges = (
             np.linspace(0, n, min(self.pooling_grid, n) + 1).round().astype(int)
             for n in self._positions(images)
@@ -251,9 +265,9 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         pooling /= pooling.sum(axis=1, keepdims=True)
         pooled = np.empty((len(images), n_rows, n_columns, self.n_centroids), np.float32)
 
-        def encode(rows: slice) -> None:
-            deviation = local_deviation(images[rows], self.patch_shape_)
-            windows = sliding_window_view(images[rows], self.patch_shape_, axis=(1, 2))
+        def encode(block: slice) -> None:
+            deviation = local_deviation(images[block], self.patch_shape_)
+            windows = sliding_window_view(images[block], self.patch_shape_, axis=(1, 2))
             patches = np.empty((*deviation.shape, len(self.filters_)), np.float32)
             patches[..., :-1].reshape(windows.shape)[...] = windows
             patches[..., -1] = deviation
@@ -262,17 +276,18 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 weights = np.tile(pooling, bottom - top) / np.float32(bottom - top)
                 weights = weights / deviation[:, top:bottom].reshape(len(patches), 1, -1)
                 # A few images at a time keep their responses in the processor's cache.
-                shape = (self._CACHED_IMAGES, strip.shape[1], self.n_centroids)
+                n_cached = min(self._CACHED_IMAGES, len(patches))
+                shape = (n_cached, strip.shape[1], self.n_centroids)
                 buffer = np.empty(shape, np.float32)
                 for start in range(0, len(patches), self._CACHED_IMAGES):
                     few = slice(start, start + self._CACHED_IMAGES)
                     responses = buffer[: len(strip[few])]
                     np.matmul(strip[few], self.filters_, out=responses)
                     np.maximum(responses, 0, out=responses)
-                    np.matmul(weights[few], responses, out=pooled[rows][few, cell_row])
+                    np.matmul(weights[few], responses, out=pooled[block][few, cell_row])
 
-        for_each_block(
-            encode, len(images), block_rows=self._BLOCK_IMAGES, description="patch responses"
-        )
+        image_bytes = math.prod(self._positions(images)) * self.filters_[:, :1].nbytes
+        n_block = max(min(self._BLOCK_BYTES // image_bytes, self._BLOCK_IMAGES), 1)
+        for_each_block(encode, len(images), block_rows=n_block, description="patch responses")
         features = pooled.reshape(len(images), -1)
         return np.sqrt(features, out=features)

@@ -31,7 +31,6 @@ class Settings(EmbeddingMethod):
         return {"n_components": 4 * self.n_components * sum(n_images)}
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
-        from sklearn.decomposition import PCA
+        from fewlabel.embeddings.block_pca import BlockPCA
 
-        pca: Transformer = PCA(self.n_components, random_state=seed)
-        return pca
+        return BlockPCA(self.n_components)

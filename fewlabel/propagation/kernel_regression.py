@@ -4,9 +4,9 @@ import numpy as np
 from scipy import ndimage
 from sklearn.kernel_ridge import KernelRidge
 
-from fewlabel.arrays import Floats, Ints
+from fewlabel.arrays import Floats, Ints, Transformer, blocks
 from fewlabel.parallel import for_each_block, log_duration
-from fewlabel.rows import scale_to_length
+from fewlabel.rows import ImageRows, scale_to_length, transformed
 
 RIDGE = 0.1
 GAMMA = 0.5
@@ -19,39 +19,60 @@ _BLOCK_ROWS = 512
 _PIXELS_PER_SHIFT = 28
 
 
-def examples(images: Floats, y: Ints) -> tuple[Floats, Ints]:
-    """Choose what a regression learns from: images and shifted copies, 10,000 at most.
+def examples(
+    labeled: Ints, features: Floats, images: ImageRows, embedding: Transformer
+) -> tuple[Ints, Floats]:
+    """Choose what a regression learns from: labeled images and shifted copies, 10,000 at most.
 
-    Where the copies would be too many, it is the images alone, or evenly spaced ones. Images are
-    of shape (n_images, height, width, ...).
+    Where the copies would be too many, it is the images alone, or evenly spaced ones.
+
+    Parameters
+    ----------
+    labeled : shape (n_labeled,)
+        Positions of the labeled images.
+    features, images
+        Of all images, of shape (n_images, n_features), and their normalized pixels.
+    embedding
+        Fitted transformer from the pixels to the features.
+
+    Returns
+    -------
+    positions : shape (n_examples,)
+        Which image each example is, or is a copy of.
+    features : shape (n_examples, n_features)
     """
-    step = max(-(-len(images) // MAX_EXAMPLES), 1)
-    images, y = images[::step], y[::step]
-    n_copies = len(shifted_copies(images[:1]))
-    if n_copies * len(images) > MAX_EXAMPLES:
-        return images, y
-    return shifted_copies(images), np.tile(y, n_copies)
+    labeled = labeled[:: max(-(-len(labeled) // MAX_EXAMPLES), 1)]
+    moves = shifts(images.image_shape)
+    if (1 + len(moves)) * len(labeled) > MAX_EXAMPLES:
+        moves = []
+    copies = [features[labeled], *(np.empty_like(features[labeled]) for _ in moves)]
+    for part in blocks((len(labeled), images.shape[1])) if moves else ():
+        pixels = images[labeled[part]].reshape(-1, *images.image_shape)
+        for copy, offsets in zip(copies[1:], moves, strict=True):
+            moved = ndimage.shift(pixels, offsets, order=0, mode="nearest")
+            copy[part] = transformed(embedding, moved.reshape(len(moved), -1))
+    return np.tile(labeled, len(copies)), np.vstack(copies)
 
 
-def shifted_copies(images: Floats) -> Floats:
-    """Return images as they are, then moved left, right, up and down by a 28th of their side.
+def shifts(image_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return how far copies are moved: up, down, left and right, by a 28th of an image's side.
 
     What a label says of an image, it says of these, too. Images of fewer than 14 pixels have no
-    such copies. The edge is repeated where an image of shape (height, width, ...) was moved away
-    from it, and each copy of all of them is in their order.
+    such copies. `image_shape` is height, width and maybe channels; a move begins with 0, for the
+    axis of the images.
 
     Examples
     --------
-    >>> shifted_copies(np.zeros((2, 28, 28))).shape
-    (10, 28, 28)
+    >>> shifts((56, 28))
+    [(0, -2, 0), (0, 2, 0), (0, 0, -1), (0, 0, 1)]
     """
-    copies = [images]
-    for axis in (1, 2):
-        step = round(images.shape[axis] / _PIXELS_PER_SHIFT)
-        for shift in (-step, step) if step else ():
-            offsets = [shift if a == axis else 0 for a in range(images.ndim)]
-            copies.append(ndimage.shift(images, offsets, order=0, mode="nearest"))
-    return np.concatenate(copies)
+    steps = [round(side / _PIXELS_PER_SHIFT) for side in image_shape[:2]]
+    return [
+        (0, *(shift if a == axis else 0 for a in range(len(image_shape))))
+        for axis, step in enumerate(steps)
+        if step
+        for shift in (-step, step)
+    ]
 
 
 def class_scores(features: Floats, labeled_features: Floats, y: Ints, n_classes: int) -> Floats:

@@ -8,7 +8,6 @@ from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import smooth, spread_labels
-from fewlabel.rows import transform_images
 
 
 class Settings(PropagationMethod):
@@ -36,14 +35,13 @@ def _scores(pool: Pool) -> Floats:
     labeled = np.flatnonzero(pool.y >= 0)
     if not len(labeled):
         return np.zeros((len(pool.y), pool.n_classes), np.float32)
-    images, y = examples(pool.images()[labeled], pool.y[labeled])
-    example_features = transform_images(pool.embedding(), images)
     features = pool.features()
+    positions, example_features = examples(labeled, features, pool.images(), pool.embedding())
     if pool.has_ordered_components:
         n_components = max(MIN_COMPONENTS, len(labeled))
         features = leading_components(features, n_components)
         example_features = leading_components(example_features, n_components)
-    return class_scores(features, example_features, y, pool.n_classes)
+    return class_scores(features, example_features, pool.y[positions], pool.n_classes)
 
 
 def combine_with_graph(
