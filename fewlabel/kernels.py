@@ -16,6 +16,7 @@ N_THREADS = 2
 # no more. TensorFlow and scikit-learn take as many threads as there are cores unless that is set.
 _ENVIRONMENT = {
     "OPENBLAS_CORETYPE": "Haswell",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # else only where the CPU has some of AVX-512
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OMP_NUM_THREADS": str(N_THREADS),
