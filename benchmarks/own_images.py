@@ -63,7 +63,7 @@ def main() -> None:
             work.folder / "new", arrays["test_images"][unseen], arrays["test_labels"][unseen],
             N_NEW, rng,
         )  # fmt: skip
-        fewlabel(work, "predict", "models/classifier.zip", "new")
+        fewlabel(work, "predict", "models/classifier.keras", "new")
         print("\nin truth: " + ", ".join(f"{name} {label}" for name, label in new.items()))
 
 

@@ -5,6 +5,8 @@ import argparse
 from fewlabel.errors import exit_on_error
 
 FORMATS = ("table", "csv", "json")
+EXPORT_FORMATS = ("onnx", "savedmodel")
+MODEL_HELP = "models/classifier.keras, from anywhere"
 
 
 def main() -> None:
@@ -13,12 +15,33 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     predict = commands.add_parser("predict", help="classify images")
-    predict.add_argument("model", help="models/classifier.zip")
+    predict.add_argument("model", help=MODEL_HELP)
     predict.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a file, a folder, or - for paths on stdin"
     )
     predict.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+    predict.add_argument(
+        "--top", type=_positive, default=1, metavar="K", help="the K most probable classes of each"
+    )
+    predict.add_argument(
+        "--threshold", type=float, default=0.0, metavar="P", help="say ? where none is as probable"
+    )
+    predict.add_argument(
+        "--batch-size", type=_positive, default=256, metavar="N", help="images at once"
+    )
     predict.set_defaults(run=_predict)
+
+    serve = commands.add_parser("serve", help="classify pictures on a page, and over HTTP")
+    serve.add_argument("model", help=MODEL_HELP)
+    serve.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
+    serve.add_argument("--port", type=int, default=8643)
+    serve.set_defaults(run=_serve)
+
+    convert = commands.add_parser("export", help="write a model for other programs")
+    convert.add_argument("model", help=MODEL_HELP)
+    convert.add_argument("--format", choices=EXPORT_FORMATS, required=True)
+    convert.add_argument("target", help="the file (onnx) or folder (savedmodel) to write")
+    convert.set_defaults(run=_convert)
 
     export = commands.add_parser(
         "export-tasks", help="write the images without a label as Label Studio tasks"
@@ -52,7 +75,33 @@ def main() -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     from fewlabel.predict import predict
 
-    predict(arguments.model, arguments.images, arguments.format)
+    predict(
+        arguments.model,
+        arguments.images,
+        arguments.format,
+        top=arguments.top,
+        threshold=arguments.threshold,
+        batch_size=arguments.batch_size,
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from fewlabel.web.classify import serve
+
+    serve(arguments.model, arguments.host, arguments.port)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from fewlabel.predictor import export
+
+    export(arguments.model, arguments.format, arguments.target)
+    print(f"{arguments.target} is written")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 999999999")
+    return int(text)
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -32,6 +32,10 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "fewlabel":
+            raise
+        sys.exit(f"error: {error.name} is not installed; pip install 'fewlabel[label]'")
     except MemoryError as error:
         sys.exit(
             f"error: there is too little memory ({one_line(error)}); lower what asks for it in "

@@ -8,12 +8,12 @@ from typing import Any
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def canonical_keras(content: bytes) -> bytes:
+def canonical_keras(content: bytes, extra: dict[str, bytes] | None = None) -> bytes:
     """Rewrite a .keras file without the traces of when and where it was saved.
 
     Keras stores the date, memory addresses as ids of shared objects, and the times of the zip
     entries. Here the date goes, ids are numbered in the order in which they occur, and times and
-    order of entries are fixed. It loads as the same model.
+    order of entries are fixed. It loads as the same model, whatever `extra` entries it gets.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         entries = {name: source.read(name) for name in source.namelist()}
@@ -21,7 +21,7 @@ def canonical_keras(content: bytes) -> bytes:
         if name.endswith(".json"):
             canonical = _canonical_json(json.loads(entry), {})
             entries[name] = json.dumps(canonical, sort_keys=True).encode()
-    return canonical_zip(entries)
+    return canonical_zip(entries | (extra or {}))
 
 
 def canonical_zip(entries: dict[str, bytes]) -> bytes:

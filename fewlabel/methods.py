@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -165,6 +166,14 @@ class EmbeddingMethod(Strict):
         """Return the part of features that clusters and the graph are made of."""
         return features
 
+    @staticmethod
+    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
+        """Return features of rows of pixels, both Keras tensors, as the fitted transformer does.
+
+        The layers must be Keras's own, so that the packaged classifier needs no other code.
+        """
+        raise NotImplementedError
+
 
 class Clusters(NamedTuple):
     """Clusters of images, and the image of each that is to be labeled.
@@ -280,6 +289,14 @@ class ClassifierMethod(Strict):
 
         `image_shape` is of the images whose pixels are the rows, or begin them; None for rows of
         features.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:
+        """Return probabilities of the classes that labels were of, both Keras tensors.
+
+        The classifier is what was fitted, of a network its Keras model; layers must be Keras's own.
         """
         raise NotImplementedError
 

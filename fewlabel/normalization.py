@@ -1,11 +1,13 @@
 """Scaling of pixel values: fitted once, and applied wherever pixels are read."""
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from fewlabel.arrays import Array, Floats, Ints, Transformer, blocks
+from fewlabel.keras_layers import affine
 from fewlabel.parallel import progress
 from fewlabel.rows import ImageRows
 from fewlabel.storage import StoredArray, load_joblib
@@ -41,6 +43,17 @@ def fit_normalization(method: str, images: Any) -> Transformer:
             block = images[rows]
             transformer.partial_fit(block.reshape(len(block), -1))
     return transformer
+
+
+def to_keras(keras: ModuleType, method: str, normalization: Any, rows: Any) -> Any:
+    """Return what a fitted transformer makes of rows of pixels, both Keras tensors of float32."""
+    if method == "unit":
+        return rows / 255.0
+    if method == "minmax":
+        scaled = affine(keras, rows, normalization.scale_, normalization.min_)
+        return keras.ops.clip(scaled, 0.0, 1.0)
+    factor = 1 / normalization.scale_
+    return affine(keras, rows, factor, -normalization.mean_ * factor)
 
 
 def load_rows(split: str, positions: Ints | None = None) -> ImageRows:

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fewlabel.arrays import Floats
 from fewlabel.datasets.image_files import fit_image, has_image_name, list_files
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import progress
@@ -18,15 +19,25 @@ from fewlabel.predictor import PortableClassifier
 from fewlabel.regular_files import is_folder
 from fewlabel.text import printable
 
-_BATCH_IMAGES = 256
+BATCH_IMAGES = 256
 COLUMNS = ("image", "label", "probability")
+UNCERTAIN = "?"
+"""In place of a label: no class is probable enough."""
 
 Row = tuple[str, str, float]
 """Path of an image, its class, and the probability of that class."""
 
 
-def predict(model: str, images: list[str], output: str) -> None:
-    """Print the class and its probability of each image.
+def predict(
+    model: str,
+    images: list[str],
+    output: str,
+    *,
+    top: int = 1,
+    threshold: float = 0.0,
+    batch_size: int = BATCH_IMAGES,
+) -> None:
+    """Print the most probable classes of each image, and their probabilities.
 
     Parameters
     ----------
@@ -36,6 +47,12 @@ def predict(model: str, images: list[str], output: str) -> None:
         Files, folders to search, or - for paths on standard input, a line each.
     output
         table, csv or json.
+    top
+        Most classes of an image, each of which has a row.
+    threshold
+        An image whose most probable class is less probable has one row, with the label ?.
+    batch_size
+        Most images that are read, then classified, at once.
 
     Raises
     ------
@@ -47,9 +64,9 @@ def predict(model: str, images: list[str], output: str) -> None:
     paths = [path for image in images for path in _paths(image)]
     rows: list[Row] = []
     unread: list[str] = []
-    for start in progress(range(0, len(paths), _BATCH_IMAGES), "classify"):
+    for start in progress(range(0, len(paths), batch_size), "classify"):
         pixels: dict[int, np.ndarray] = {}
-        for i, path in enumerate(paths[start : start + _BATCH_IMAGES], start):
+        for i, path in enumerate(paths[start : start + batch_size], start):
             try:
                 pixels[i] = fit_image(path, classifier.image_shape)
             except ValueError as error:
@@ -63,12 +80,33 @@ def predict(model: str, images: list[str], output: str) -> None:
                     f"{model} gives {printable(paths[i])} probabilities that are not finite "
                     "numbers; it must be trained again"
                 )
-            rows.append((paths[i], classifier.class_names[row.argmax()], float(row.max())))
+            rows += [
+                (paths[i], label, p)
+                for label, p in most_probable(row, classifier.class_names, top, threshold)
+            ]
     _print(rows, output)
     if unread:
         raise FewlabelError(
             f"{len(unread)} of {len(paths)} are no whole PNG or JPEG images: {'; '.join(unread)}"
         )
+
+
+def most_probable(
+    probabilities: Floats, class_names: Sequence[str], top: int, threshold: float
+) -> list[tuple[str, float]]:
+    """Return the most probable classes of an image with their probabilities, best first.
+
+    Examples
+    --------
+    >>> most_probable(np.array([0.25, 0.75]), ["cat", "dog"], top=2, threshold=0.5)
+    [('dog', 0.75), ('cat', 0.25)]
+    >>> most_probable(np.array([0.25, 0.75]), ["cat", "dog"], top=2, threshold=0.9)
+    [('?', 0.75)]
+    """
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    if probabilities[best[0]] < threshold:
+        return [(UNCERTAIN, float(probabilities[best[0]]))]
+    return [(class_names[i], float(probabilities[i])) for i in best]
 
 
 def _paths(image: str) -> Iterator[str]:

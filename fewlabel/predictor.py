@@ -1,67 +1,101 @@
-"""A trained classifier in one file, with all that it needs to classify new images.
+"""A trained classifier as one Keras model, from the bytes of images to probabilities of classes.
 
-A zip of what `fewlabel.classifiers.files` writes, normalization.joblib, embedding.joblib,
-about.json and README.md, the model card.
+models/classifier.keras is a file of Keras: `keras.models.load_model` reads it without this package.
+Beside what Keras has there, it holds about.json (`class_names`, `image_shape`) and README.md, the
+model card.
 """
 
-import hashlib
 import io
 import json
+import os
+import shutil
 import zipfile
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from fewlabel.arrays import Array, Floats
-from fewlabel.classifiers.files import classifier_input, load_classifier
 from fewlabel.errors import FewlabelError
+from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_layers import dense
 from fewlabel.regular_files import FileRefusedError, read_regular_file
-from fewlabel.rows import ImageRows, transformed
-from fewlabel.storage import locked_hashes, unpickle, verified
 from fewlabel.text import one_line
 
-PARTS = ("normalization", "embedding")
-LOCK = Path(__file__).resolve().parents[1] / "dvc.lock"
-MODEL = "models/classifier.zip"
 _MAX_BYTES = 2**32
+_ABOUT, _CARD = "about.json", "README.md"
+# Arithmetic only. Others run what the file holds, or read other files.
+_ALLOWED = {
+    "keras": {"DTypePolicy", "Sequential"},
+    "keras.layers": {
+        *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate"),
+        *("Conv2D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "ReLU"),
+        *("GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer"),
+        *("LayerNormalization", "MaxPooling2D", "Maximum", "Multiply", "Normalization"),
+        *("Rescaling", "Reshape", "Resizing", "UnitNormalization", "ZeroPadding2D"),
+    },
+    "keras.initializers": {"GlorotUniform", "Ones", "Zeros"},
+    "keras.src.models.functional": {"Functional"},
+    "keras.src.ops.core": {"Cast"},
+    "keras.src.ops.nn": {"Relu", "Softmax"},
+    "keras.src.ops.numpy": {
+        *("Absolute", "Add", "Clip", "Concatenate", "Divide", "Exp", "GetItem", "Log", "Matmul"),
+        *("Max", "Maximum", "Mean", "Min", "Minimum", "Multiply", "Negative", "Power", "Reshape"),
+        *("Sqrt", "Square", "Subtract", "Sum", "Transpose", "TrueDivide"),
+    },
+    None: {"__keras_tensor__", "__numpy__", "__slice__", "__tensor__"},
+}
+"""Module, of which Keras imports any that a file names -> classes."""
 
 
 class ModelFileError(FewlabelError):
-    """A file is no such classifier, or nothing vouches for it."""
+    """A file is no such classifier."""
 
 
-def save_portable(path: Path, classifier: str, about: dict[str, Any], card: str) -> None:
-    """Write a classifier as one file, the same bytes for the same content.
+def classifier_model(
+    keras: ModuleType, to_probabilities: Any, image_shape: tuple[int, ...], n_classes: int
+) -> Any:
+    """Return a Keras model from uint8 images to probabilities of all classes.
 
     Parameters
     ----------
-    path
-        Where it goes.
-    classifier
-        Folder of a trained classifier, an output of the pipeline.
-    about
-        `image_shape` and `class_names`.
-    card
-        The model card, Markdown.
+    keras
+    to_probabilities
+        From a Keras tensor, rows of pixels in 0..255 as float32, to another, the probabilities of
+        classes, and their positions among all.
+    image_shape
+        Height, width and maybe channels.
+    n_classes
+        Of the data set; a class that no label was of has probability 0.
+    """
+    image = keras.Input(image_shape, dtype="uint8", name="image")
+    rows = keras.layers.Flatten()(keras.ops.cast(image, "float32"))
+    probabilities, classes = to_probabilities(rows)
+    if len(classes) < n_classes:
+        probabilities = dense(keras, probabilities, np.eye(n_classes, dtype=np.float32)[classes])
+    return keras.Model(image, probabilities, name="classifier")
+
+
+def save_portable(path: Path, model: Any, about: dict[str, Any], card: str) -> None:
+    """Write a `classifier_model` as one file, the same bytes for the same content.
 
     Raises
     ------
-    fewlabel.storage.ArtifactError
-        If a part is not what its stage wrote.
+    ModelFileError
+        If it has layers that do more than arithmetic.
     """
-    from fewlabel.keras_format import canonical_zip
-
-    entries = {file.name: file.read_bytes() for file in verified(classifier).iterdir()}
-    entries |= {f"{part}.joblib": verified(f"models/{part}.joblib").read_bytes() for part in PARTS}
-    entries |= {"about.json": json.dumps(about, indent=2).encode(), "README.md": card.encode()}
-    path.write_bytes(canonical_zip(entries))
+    model.save(path)
+    extra = {_ABOUT: json.dumps(about, indent=2).encode(), _CARD: card.encode()}
+    content = canonical_keras(path.read_bytes(), extra)
+    _refuse_other_than_arithmetic(path, content)
+    path.write_bytes(content)
 
 
 class PortableClassifier:
-    """A classifier from a file that this project's dvc.lock names.
-
-    Loading what joblib wrote runs code from the file, so no other file is loaded.
+    """A classifier from a file, whoever made it: nothing in it can run.
 
     Parameters
     ----------
@@ -73,29 +107,44 @@ class PortableClassifier:
     class_names : list of str
     image_shape : tuple of ints
         Height, width and, for colored images, 3.
+    card : str
+        The model card, Markdown.
+    model : keras.Model
+        From uint8 images of this shape to probabilities, columns as in `class_names`.
 
     Raises
     ------
     ModelFileError
-        If it cannot be read, or its MD5 is not that of models/classifier.zip in dvc.lock.
+        If it cannot be read, or holds more than arithmetic.
     """
 
-    def __init__(self, path: str):
-        content = _vouched_content(path)
+    def __init__(self, path: str | Path):
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive, TemporaryDirectory() as folder:
-                archive.extractall(folder)
-                about = json.loads(archive.read("about.json"))
-                self.class_names: list[str] = about["class_names"]
-                self.image_shape: tuple[int, ...] = tuple(about["image_shape"])
-                self._reads, self._predict = load_classifier(folder, len(self.class_names))
-                self._normalization, self._embedding = (
-                    unpickle(archive.read(f"{part}.joblib")) for part in PARTS
-                )
+            content = read_regular_file(path, _MAX_BYTES)
+        except (OSError, FileRefusedError) as error:
+            raise ModelFileError(f"{path} cannot be read: {one_line(error)}") from error
+        _refuse_changed_output(path)
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                about = json.loads(archive.read(_ABOUT))
+                self.card = archive.read(_CARD).decode()
+            self.class_names: list[str] = [str(name) for name in about["class_names"]]
+            self.image_shape: tuple[int, ...] = tuple(map(int, about["image_shape"]))
+            _refuse_other_than_arithmetic(path, content)
+            self.model = _load(content)
+            fits = (self.model.input_shape, self.model.output_shape) == (
+                (None, *self.image_shape),
+                (None, len(self.class_names)),
+            )
+        except ModelFileError:
+            raise
         except Exception as error:  # whatever a damaged part leads to
             raise ModelFileError(
-                f"{path} is no whole classifier ({one_line(error)}); run `dvc repro package`"
+                f"{path} is no whole classifier ({one_line(error)}); it must be the "
+                "models/classifier.keras that the pipeline wrote"
             ) from error
+        if not fits:
+            raise ModelFileError(f"{path} has a model of other images or classes than it says")
 
     def predict_proba(self, images: Array) -> Floats:
         """Return class probabilities of images.
@@ -109,22 +158,106 @@ class PortableClassifier:
         shape (n_images, n_classes)
             Columns as in `class_names`; a class that no label was of has probability 0.
         """
-        pixels = ImageRows(images=images, normalization=self._normalization)
-        embed = partial(transformed, self._embedding, pixels)
-        return self._predict(classifier_input(self._reads, pixels, embed))
+        from fewlabel.classifiers.networks import predict
+
+        return predict(self.model, images)
 
 
-def _vouched_content(path: str) -> bytes:
+def export(model: str, file_format: str, target: str) -> None:
+    """Write a classifier for other programs, from uint8 images to probabilities.
+
+    Parameters
+    ----------
+    model
+        A file that `save_portable` wrote.
+    file_format
+        "onnx", which needs the extra `onnx`, or "savedmodel", of TensorFlow.
+    target
+        A file (onnx) or a folder (savedmodel) that is not there yet.
+
+    Raises
+    ------
+    FewlabelError
+        If it is there, or a library is missing.
+    """
+    path = Path(target)
+    if path.exists():
+        raise FewlabelError(f"{target} is there already; name another, or delete it")
+    classifier = PortableClassifier(model)
+    options: dict[str, Any] = {"format": "onnx"}
+    if file_format == "savedmodel":
+        options = {"format": "tf_saved_model"}
+    elif find_spec("tf2onnx") is None:
+        raise FewlabelError("onnx needs tf2onnx: pip install 'fewlabel[onnx]'")
+    classifier.predict_proba(np.zeros((1, *classifier.image_shape), np.uint8))  # else it refuses
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        content = read_regular_file(path, _MAX_BYTES)
-    except (OSError, FileRefusedError) as error:
-        raise ModelFileError(f"{path} cannot be read: {one_line(error)}") from error
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    expected = locked_hashes(LOCK).get(MODEL, "of no file")
-    if digest != expected:
+        classifier.model.export(temporary, verbose=False, **options)
+        temporary.replace(path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _load(content: bytes) -> Any:
+    from fewlabel.classifiers.networks import import_keras
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        path.write_bytes(content)
+        return import_keras().models.load_model(path, compile=False, safe_mode=True)
+
+
+def _refuse_changed_output(path: str | Path) -> None:
+    """In a checkout, the model that the pipeline made must be the one that it made."""
+    if Path("dvc.lock").exists():
+        from fewlabel.storage import locked_hashes, verified
+
+        name = os.path.relpath(path)
+        if name in locked_hashes():
+            verified(name)
+
+
+def _refuse_other_than_arithmetic(path: str | Path, content: bytes) -> None:
+    import h5py
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        config = json.loads(archive.read("config.json"))
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+            elsewhere = _links_elsewhere(weights)
+    found = {
+        str(part["class_name"])
+        for part in _dictionaries(config)
+        if "class_name" in part and part["class_name"] not in _ALLOWED.get(part.get("module"), ())
+    }
+    if found or elsewhere:
         raise ModelFileError(
-            f"{path} could run any code when loaded, and its MD5 is {digest}, but that of {MODEL} "
-            f"in {LOCK} is {expected}: this project did not make it; `dvc pull` or `git checkout` "
-            "brings the model that it made"
+            f"{path} has {one_line(', '.join(sorted(found)) or 'weights in other files')}, but a "
+            "classifier may have layers of arithmetic only; nothing of it was run"
         )
-    return content
+
+
+def _dictionaries(value: Any) -> Any:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _dictionaries(part)
+
+
+def _links_elsewhere(group: Any) -> bool:
+    import h5py
+
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            return True
+        member = group[name]
+        if isinstance(member, h5py.Group):
+            if _links_elsewhere(member):
+                return True
+        elif member.external or member.is_virtual:
+            return True
+    return False

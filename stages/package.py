@@ -1,31 +1,48 @@
 """Put the classifier of pseudo-labels into one file, with a model card."""
 
+from typing import Any
+
+from fewlabel.methods import settings_of
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, load_json, verified, write
+from fewlabel.storage import load_array, load_joblib, load_json, verified, write
 
 TRAINING_SET = "propagated"
 
 
 def main(params: Params) -> None:
-    """Write models/classifier.zip, and its model card beside it."""
+    """Write models/classifier.keras, and its model card beside it."""
+    from fewlabel.classifiers.files import load_model
+    from fewlabel.classifiers.networks import new_session
     from fewlabel.model_card import model_card
-    from fewlabel.predictor import save_portable
+    from fewlabel.normalization import to_keras
+    from fewlabel.predictor import classifier_model, save_portable
 
-    model = f"models/{TRAINING_SET}"
-    about = {
-        "class_names": load_json(verified("data/raw/class_names.json")),
-        "image_shape": load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:],
-    }
-    card = model_card(
-        params,
-        about,
-        load_json(verified(model) / "classifier.json"),
-        load_array("data/representatives/labels.npy"),
-        load_json(verified(f"metrics/{TRAINING_SET}.json"))
-        | load_json(verified("metrics/propagation.json")),
-    )
+    image_shape = load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:]
+    class_names = load_json(verified("data/raw/class_names.json"))
+    keras, _ = new_session(params.seed)
+    classifier, model = load_model(verified(f"models/{TRAINING_SET}"))
+    embedding = load_joblib("models/embedding.joblib")
+    normalization = load_joblib("models/normalization.joblib")
+    embed = settings_of("embeddings", params.embed.method)
+    train = settings_of("classifiers", params.train.model)
+
+    def to_probabilities(rows: Any) -> tuple[Any, list[int]]:
+        pixels = to_keras(keras, params.normalize.method, normalization, rows)
+        X = pixels
+        if classifier["features"] != "pixels":
+            X = embed.to_keras(keras, embedding, pixels)
+        if classifier["features"] == "pixels and embedding":
+            X = keras.layers.Concatenate()([pixels, X])
+        return train.to_keras(keras, model, X), classifier["classes"]
+
+    portable = classifier_model(keras, to_probabilities, image_shape, len(class_names))
+    about = {"class_names": class_names, "image_shape": image_shape}
+    metrics = load_json(verified(f"metrics/{TRAINING_SET}.json"))
+    metrics |= load_json(verified("metrics/propagation.json"))
+    labels = load_array("data/representatives/labels.npy")
+    card = model_card(params, about, classifier, labels, metrics)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
-    write("models/classifier.zip", lambda path: save_portable(path, model, about, card))
+    write("models/classifier.keras", lambda path: save_portable(path, portable, about, card))
 
 
 if __name__ == "__main__":

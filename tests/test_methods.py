@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
 from fewlabel.classifiers.files import classifier_input
+from fewlabel.classifiers.networks import import_keras
 from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 from fewlabel.rows import ImageRows, transformed
@@ -37,6 +38,13 @@ SMALL = {  # So that each fits 60 images of 12 x 12 pixels in a second.
 
 def make(kind, name):
     return settings_of(kind, name)(**SMALL.get(name, {}))
+
+
+def in_layers(to_keras, X):
+    """Return what layers, built of rows, make of X."""
+    keras = import_keras()
+    rows = keras.Input((X.shape[1],))
+    return keras.Model(rows, to_keras(keras, rows)).predict(X, verbose=0)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +77,8 @@ def test_an_embedding(name, images):
     pixels = ImageRows(images=pixels, normalization=FunctionTransformer())
     fitted = method.build(SHAPE, seed=3).fit(pixels)
     np.testing.assert_allclose(transformed(fitted, pixels), features, atol=1e-4)
+    in_keras = in_layers(lambda keras, rows: method.to_keras(keras, fitted, rows), rows)
+    np.testing.assert_allclose(in_keras, features, atol=1e-5)
     leading = method.leading(features)
     assert len(leading) == 60
     assert leading.shape[1] <= features.shape[1]
@@ -142,6 +152,9 @@ def test_a_classifier(name, images):
     same = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
     same.fit(lazy, classes * 2)
     np.testing.assert_allclose(same.predict_proba(X), probabilities, atol=1e-6)
+    model = getattr(classifier, "model_", classifier)
+    in_keras = in_layers(lambda keras, rows: method.to_keras(keras, model, rows), X)
+    np.testing.assert_allclose(in_keras, probabilities, atol=1e-5)
     assert probabilities.shape == (60, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert set(classifier.predict(X)) <= {0, 2, 4}

@@ -5,7 +5,8 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from fewlabel import arrays
-from fewlabel.normalization import fit_normalization, to_unit
+from fewlabel.classifiers.networks import import_keras
+from fewlabel.normalization import fit_normalization, to_keras, to_unit
 from fewlabel.rows import scale_to_length
 
 
@@ -67,3 +68,13 @@ def test_scale_to_length(length):
     scaled = scale_to_length(np.float32([[3, 4], [0, 0]]), length)
     np.testing.assert_allclose(scaled, np.array([[0.6, 0.8], [0, 0]]) * length, rtol=1e-6)
     assert scaled.dtype == np.float32
+
+
+@pytest.mark.parametrize("method", ["unit", "minmax", "standard"])
+def test_layers_normalize_as_the_transformer_does(method, pixels):
+    keras = import_keras()
+    fitted = fit_normalization(method, pixels)
+    rows = keras.Input((3,))
+    model = keras.Model(rows, to_keras(keras, method, fitted, rows))
+    given = np.float32([[0, 255, 7], [50, 33, 200]])
+    np.testing.assert_allclose(model.predict(given, verbose=0), fitted.transform(given), atol=1e-5)

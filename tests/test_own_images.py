@@ -1,6 +1,5 @@
 """A user's own images from labels in a file to predictions, through the real commands."""
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -97,7 +96,7 @@ def test_predictions_of_files_folders_and_a_list(trained):
     names = pd.read_csv(folder / "test.csv", dtype=str)
     paths = "\n".join(f"data/images/photos/{name}" for name in names["image"])
     (trained.folder / "paths.txt").write_text(paths, encoding="utf-8")
-    command = "python -m fewlabel.cli predict models/classifier.zip - --format csv < paths.txt"
+    command = "python -m fewlabel.cli predict models/classifier.keras - --format csv < paths.txt"
     (trained.folder / "predicted.csv").write_text(
         trained.run("sh", "-c", command).stdout, encoding="utf-8"
     )
@@ -108,11 +107,11 @@ def test_predictions_of_files_folders_and_a_list(trained):
     assert right == pytest.approx(metrics(trained, "propagated")["accuracy"])
 
     one = f"data/images/photos/{names['image'][0]}"
-    done = fewlabel(trained, "predict", "models/classifier.zip", one, "--format", "json")
+    done = fewlabel(trained, "predict", "models/classifier.keras", one, "--format", "json")
     (row,) = json.loads(done.stdout)
     assert row["label"] == predicted["label"][0]
     assert row["probability"] == pytest.approx(predicted["probability"][0], abs=1e-4)
-    done = fewlabel(trained, "predict", "models/classifier.zip", "data/images/photos/part 1")
+    done = fewlabel(trained, "predict", "models/classifier.keras", "data/images/photos/part 1")
     assert done.stdout.splitlines()[0].split() == ["image", "label", "probability"]
     assert len(done.stdout.splitlines()) > 200
 
@@ -121,40 +120,46 @@ def test_what_is_no_image_is_named_after_the_others(trained):
     (trained.folder / "text.png").write_text("text")
     one = next((trained.folder / "data/images/photos/part 0").glob("*.png"))
     done = fewlabel(
-        trained, "predict", "models/classifier.zip", "text.png", str(one), "gone.png", fails=True
+        trained, "predict", "models/classifier.keras", "text.png", str(one), "gone.png", fails=True
     )
     assert len(done.stdout.splitlines()) == 2
     assert "error: 2 of 3 are no whole PNG or JPEG images: text.png (" in done.stderr
 
 
-def test_a_model_that_nothing_vouches_for_is_not_loaded(trained, tmp_path):
-    content = (trained.folder / "models/classifier.zip").read_bytes()
-    (trained.folder / "other.zip").write_bytes(content + b"\0")
-    message = fewlabel(trained, "predict", "other.zip", "x.png", fails=True).stderr
-    assert "could run any code when loaded, and its MD5" in message
-    (trained.folder / "copy.zip").write_bytes(content)
-    assert "gone.png" in fewlabel(trained, "predict", "copy.zip", "gone.png", fails=True).stderr
-    (tmp_path / "model.zip").write_bytes(content)
+def test_the_model_works_anywhere(trained, tmp_path):
+    (tmp_path / "model.keras").write_bytes(
+        (trained.folder / "models/classifier.keras").read_bytes()
+    )
+    one = next((trained.folder / "data/images/photos/part 0").glob("*.png"))
     elsewhere = replace(
         trained,
         folder=tmp_path,
         environment=trained.environment | {"PYTHONPATH": str(trained.folder)},
     )
-    message = fewlabel(elsewhere, "predict", "model.zip", "gone.png", fails=True).stderr
-    assert "1 of 1 are no whole PNG or JPEG images: gone.png" in message
-    # A stranger's dvc.lock beside a stranger's model vouches for nothing.
-    digest = hashlib.md5(content + b"\0").hexdigest()
-    outs = [{"path": "models/classifier.zip", "md5": digest}]
-    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"package": {"outs": outs}}}))
-    (tmp_path / "model.zip").write_bytes(content + b"\0")
-    message = fewlabel(elsewhere, "predict", "model.zip", "gone.png", fails=True).stderr
-    vouched = hashlib.md5(content).hexdigest()
-    assert f"its MD5 is {digest}, but that of models/classifier.zip" in message
-    assert f"in {trained.folder / 'dvc.lock'} is {vouched}: this project did not make it" in message
-    # Nor does another output of the own project.
-    (tmp_path / "model.zip").write_bytes((trained.folder / "models/kmeans.joblib").read_bytes())
-    message = fewlabel(elsewhere, "predict", "model.zip", "gone.png", fails=True).stderr
-    assert "this project did not make it" in message
+
+    def predict(*options):
+        done = fewlabel(elsewhere, "predict", "model.keras", str(one), "--format", "json", *options)
+        return json.loads(done.stdout)
+
+    (best,) = predict()
+    rows = predict("--top", "10", "--batch-size", "1")
+    assert len(rows) == 10
+    assert rows[0] == best
+    assert sum(row["probability"] for row in rows) == pytest.approx(1, abs=1e-5)
+    (uncertain,) = predict("--threshold", "1.1")
+    assert (uncertain["label"], uncertain["probability"]) == ("?", best["probability"])
+    message = fewlabel(elsewhere, "predict", "model.keras", "x", "--top", "0", fails=True).stderr
+    assert "'0' is no whole number from 1" in message
+
+
+def test_a_changed_model_is_refused_in_its_checkout(trained, tmp_path):
+    project = trained.copy(tmp_path / "project")
+    model = project.folder / "models/classifier.keras"
+    content = model.read_bytes()
+    model.unlink()  # it may be a link to the cache
+    model.write_bytes(content + b"\0")
+    message = fewlabel(project, "predict", "models/classifier.keras", "x.png", fails=True).stderr
+    assert "error: models/classifier.keras has the MD5" in message
 
 
 def test_the_model_card_says_what_the_model_is(trained, tmp_path):
@@ -168,7 +173,9 @@ def test_the_model_card_says_what_the_model_is(trained, tmp_path):
     assert f"| accuracy | {metrics(trained, 'propagated')['accuracy']:.4g} |" in card
     trained.run("git", "tag", "-a", "-m", "first", "classifier@v1.0.0")
     trained.dvc("artifacts", "get", ".", "classifier", "--rev", "v1.0.0", "-o", str(tmp_path / "m"))
-    assert (tmp_path / "m").read_bytes() == (trained.folder / "models/classifier.zip").read_bytes()
+    assert (tmp_path / "m").read_bytes() == (
+        trained.folder / "models/classifier.keras"
+    ).read_bytes()
 
 
 def test_a_larger_budget_asks_only_for_what_is_missing(trained, tmp_path):

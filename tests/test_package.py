@@ -5,9 +5,20 @@ import sys
 import zipfile
 
 import pytest
+from PIL import Image
 
+from fewlabel.predictor import save_portable
 from tests.conftest import CHECKOUT, copy_checkout
+from tests.test_predictor import ABOUT, build
 
+WITHOUT_EXTRAS = """
+import sys
+for name in "dvc dvclive filelock flask matplotlib pandas pooch waitress tf2onnx".split():
+    sys.modules[name] = None  # so that importing it fails
+sys.argv[0] = "fewlabel"
+from fewlabel.cli import main
+main()
+"""
 PAGE = """
 import pathlib, numpy as np, fewlabel
 from fewlabel.annotation.queries import Queries
@@ -69,3 +80,14 @@ def test_what_is_installed_serves_the_page_and_the_command(wheel, tmp_path):
 
     assert run(sys.executable, "-P", "-c", PAGE).strip() == str(place)
     assert "import-labels" in run(sys.executable, "-P", str(place / "bin/fewlabel"), "--help")
+
+    save_portable(tmp_path / "m.keras", build(), ABOUT, "")
+    Image.new("L", (5, 6)).save(tmp_path / "a.png")
+    predicted = run(sys.executable, "-P", "-c", WITHOUT_EXTRAS, "predict", "m.keras", "a.png")
+    assert predicted.splitlines()[1].startswith("a.png")
+    command = [sys.executable, "-P", "-c", WITHOUT_EXTRAS, "serve", "m.keras"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "error: flask is not installed; pip install 'fewlabel[label]'" in done.stderr

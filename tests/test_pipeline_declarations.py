@@ -249,9 +249,11 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
 
 
 def test_no_stage_without_a_network_imports_tensorflow(project, stages):
+    # The packaged classifier is a Keras model, whatever was trained.
+    commands = [stage.command[2:] for stage in stages if stage.name != "package"]
     script = (
         "import runpy, sys\n"
-        f"for sys.argv[:] in {[stage.command[2:] for stage in stages]!r}:\n"
+        f"for sys.argv[:] in {commands!r}:\n"
         "    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
         "    assert not {'keras', 'tensorflow'} & set(sys.modules), sys.argv\n"
     )

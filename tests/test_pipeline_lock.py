@@ -50,7 +50,7 @@ def test_a_network_trained_elsewhere_is_the_same_bytes(reproduced, elsewhere, tm
 
 def test_labels_that_nobody_asked_for_change_no_output(project):
     # Not what people bring, nor the packaged model, whose card tells what was measured.
-    brought = ("images", "annotations", "raw", "classifier.zip", "model_card.md")
+    brought = ("images", "annotations", "raw", "classifier.keras", "model_card.md")
     written = [
         f"{folder}/{path.name}"
         for folder in ("data", "models")

@@ -114,6 +114,27 @@ def test_what_is_no_regular_file_is_named_among_the_unread(capsysbinary):
     assert printed(capsysbinary).splitlines()[1:] == [b"a.png,dog,1.0000"]
 
 
+def test_the_most_probable_classes_are_a_row_each(capsysbinary):
+    save("a.png", 64)
+    command.predict("model", ["a.png"], "csv", top=5)
+    assert printed(capsysbinary).splitlines()[1:] == [
+        b"a.png,dog,0.7490",
+        b"a.png,cat\x1b[31m,0.2510",
+    ]
+    command.predict("model", ["a.png"], "csv", top=5, threshold=0.75)
+    assert printed(capsysbinary).splitlines()[1:] == [b"a.png,?,0.7490"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_batches_change_nothing(capsysbinary, batch_size):
+    for i in range(5):
+        save(f"{i}.png", 50 * i)
+    command.predict("model", ["."], "csv")
+    whole = printed(capsysbinary)
+    command.predict("model", ["."], "csv", batch_size=batch_size)
+    assert printed(capsysbinary) == whole
+
+
 @pytest.mark.parametrize("surest", [np.nan, np.inf])
 def test_probabilities_that_are_no_numbers_are_refused(capsysbinary, monkeypatch, surest):
     monkeypatch.setattr(Model, "surest", surest)

@@ -168,12 +168,7 @@ def _lambda_model(canary):
         "registered_name": None,
         "build_config": {"input_shape": [None, 768]},
     }
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
-        archive.writestr("config.json", json.dumps(model))
-        archive.writestr("model.weights.h5", b"")
-    return content.getvalue()
+    return json.dumps(model).encode()
 
 
 _DEEP = "[" * 200_000
@@ -192,7 +187,7 @@ _TEXTS = {
 
 
 def offer_models(project: Project, rng: Random, n: int) -> Iterator[tuple]:
-    """Change classifier.zip, have dvc.lock vouch for it, and classify with it."""
+    """Change classifier.keras, have dvc.lock vouch for it, and classify with it."""
     with private_copy(project) as project:
         model, record = project.folder / MODEL, project.folder / "dvc.lock"
         canary = project.folder / "canary"
@@ -209,9 +204,13 @@ def offer_models(project: Project, rng: Random, n: int) -> Iterator[tuple]:
             yield is_right, tried, "it ran" if has_run else done.last_line or "it was used"
 
 
+_FOR_PEOPLE = {"README.md", "metadata.json"}
+"""Parts of the file that no program reads."""
+
+
 def _parts(whole):
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        return {name: archive.read(name) for name in archive.namelist() if name != "README.md"}
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _zipped(parts):
@@ -223,16 +222,12 @@ def _zipped(parts):
 
 
 def _with_lambda(whole, canary):
-    parts = _parts(whole)
-    del parts["model.joblib"]
-    about = json.dumps({"file": "model.keras", "features": "pixels", "classes": [0, 1]})
-    parts |= {"model.keras": _lambda_model(canary), "classifier.json": about.encode()}
-    return "a Lambda layer", _zipped(parts)
+    return "a Lambda layer", _zipped(_parts(whole) | {"config.json": _lambda_model(canary)})
 
 
 def _changed_model(whole, rng):
     parts = _parts(whole)
-    name = rng.choice(sorted(parts))
+    name = rng.choice(sorted(parts.keys() - _FOR_PEOPLE))
     match rng.choice(["missing", "truncated", "text", "text", "no zip", "half a zip"]):
         case "missing":
             del parts[name]
@@ -303,7 +298,7 @@ PROMISES = [
     ),
     Promise(
         _FAMILY,
-        "A damaged or hostile classifier.zip is refused in one sentence, even if dvc.lock "
+        "A damaged or hostile classifier.keras is refused in one sentence, even if dvc.lock "
         "vouches for it.",
         offer_models,
         60,

@@ -1,10 +1,8 @@
 """Artifacts with a flipped bit, and artifacts that run code, in every place that DVC reads."""
 
 import hashlib
-import io
 import pickle
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from trust.projects import PHOTOS, clone, files, lock, module, private_copy, wri
 from trust.promises import Promise
 from trust.remotes import folder_remote, ssh_remote
 
-MODEL = "models/classifier.zip"
+MODEL = "models/classifier.keras"
 PREDICT = ["fewlabel.cli", "predict", MODEL, f"{PHOTOS}/part 0", "--format", "csv"]
 _CANARY = "canary"
 
@@ -223,26 +221,14 @@ class _Canary:
         return open, (str(self._path), "w")
 
 
-def _poisoned(project, name):
-    """Return what leaves a canary when it is loaded, in the format of the file."""
-    poison = pickle.dumps(_Canary(project.folder / _CANARY))
-    if name != MODEL:
-        return poison
-    content = io.BytesIO()
-    with zipfile.ZipFile(project.folder / MODEL) as whole, zipfile.ZipFile(content, "w") as archive:
-        for part in whole.namelist():
-            is_pickle = part.endswith(".joblib")
-            archive.writestr(part, poison if is_pickle else whole.read(part))
-    return content.getvalue()
-
-
 def _poison(place, rng, n):
-    pairs = _readers(place, lambda name: name.endswith((".joblib", ".zip")))
+    pairs = _readers(place, lambda name: name.endswith(".joblib"))
     rng.shuffle(pairs)
     canary = place.project.folder / _CANARY
+    poison = pickle.dumps(_Canary(canary))
     for i in range(n):
         name, stage = pairs[i % len(pairs)]
-        with place.holding(name, _poisoned(place.project, name)) as refusal:
+        with place.holding(name, poison) as refusal:
             done = _read(place.project, stage)
             run(place.project, ["fewlabel.verify"])
         has_run = canary.exists()

@@ -1,5 +1,8 @@
 """The mean of a CNN on pixels and a wide dense network on the embedding."""
 
+from types import ModuleType
+from typing import Any
+
 from pydantic import Field
 
 from fewlabel.arrays import Classifier
@@ -24,3 +27,7 @@ class Settings(ClassifierMethod):
         from fewlabel.classifiers.networks import EnsembleClassifier
 
         return EnsembleClassifier(image_shape, **self.model_dump(), random_state=seed)
+
+    @staticmethod
+    def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:
+        return classifier(rows)

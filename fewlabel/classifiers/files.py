@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,27 @@ def _save_keras(model: Any, path: Path) -> None:
     path.write_bytes(canonical_keras(path.read_bytes()))
 
 
+def load_model(folder: str | Path) -> tuple[dict[str, Any], Any]:
+    """Return what `save_classifier` wrote about a model, and the model: Keras's or scikit-learn's.
+
+    The caller knows that this project wrote it: what joblib wrote runs code when loaded.
+    """
+    about = load_json(f"{folder}/classifier.json")
+    path = Path(folder, about["file"])
+    if path.suffix != ".keras":
+        return about, unpickle(path.read_bytes())
+    from fewlabel.classifiers.networks import import_keras
+
+    return about, import_keras().models.load_model(path, compile=False, safe_mode=True)
+
+
 def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable[[Rows], Floats]]:
     """Load a classifier.
 
     Parameters
     ----------
     folder
-        Where `save_classifier` wrote. The caller knows that this project did: what joblib wrote
-        runs code when loaded.
+        As of `load_model`.
     n_classes
         Of the data set; a class that no label was of has probability 0.
 
@@ -73,23 +87,17 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
     predict
         From rows of these to probabilities of shape (n_images, n_classes).
     """
-    about = load_json(f"{folder}/classifier.json")
-    path = Path(folder, about["file"])
-    if path.suffix == ".keras":
+    about, model = load_model(folder)
+    predict_rows = getattr(model, "predict_proba", None)
+    if predict_rows is None:
         from fewlabel.classifiers import networks
 
-        model = networks.import_keras().models.load_model(path, compile=False, safe_mode=True)
-    else:
-        model = unpickle(path.read_bytes())
+        predict_rows = partial(networks.predict, model)
 
     def predict(X: Rows) -> Floats:
         probabilities = np.zeros((len(X), n_classes), np.float32)
         for rows in blocks(X.shape):
-            probabilities[rows, about["classes"]] = (
-                networks.predict(model, X[rows])
-                if path.suffix == ".keras"
-                else model.predict_proba(X[rows])
-            )
+            probabilities[rows, about["classes"]] = predict_rows(X[rows])
         return probabilities
 
     return about["features"], predict

@@ -1,5 +1,6 @@
 """Multinomial logistic regression."""
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from pydantic import Field
 from fewlabel.arrays import Classifier
 from fewlabel.classifiers.network_method import Features
 from fewlabel.errors import FewlabelError
+from fewlabel.keras_layers import dense
 from fewlabel.methods import ClassifierMethod, PositiveFloat, PositiveInt
 
 
@@ -25,6 +27,13 @@ class Settings(ClassifierMethod):
             C=self.C, max_iter=self.max_iter, random_state=seed
         )
         return classifier
+
+    @staticmethod
+    def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:
+        kernel, bias = classifier.coef_.T, classifier.intercept_
+        if len(classifier.classes_) == 2:  # the score of the second, beside 0 for the first
+            kernel, bias = np.hstack([0 * kernel, kernel]), np.hstack([0 * bias, bias])
+        return dense(keras, rows, kernel, bias, "softmax")
 
     def check(self, classifier: Any) -> None:
         if not np.isfinite(classifier.coef_).all():

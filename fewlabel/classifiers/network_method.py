@@ -41,6 +41,10 @@ class NetworkMethod(ClassifierMethod):
         return NetworkClassifier(self.name, image_shape, random_state=seed, **settings)
 
     @staticmethod
+    def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:
+        return classifier(keras.layers.Reshape(classifier.input_shape[1:])(rows))
+
+    @staticmethod
     def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
         """Return an untrained network; `input_shape` is height, width and channels."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ TensorFlow takes seconds to import, so it is imported where a network is built, 
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
@@ -29,7 +29,8 @@ _SHIFT_PIXELS = 2
 _CUTOUT_SHARE = 0.3
 _BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
 _PREDICT_BLOCKS = 22
-_PREDICT_BYTES = 2**28
+_PREDICT_BYTES = 2**29
+_LIVE_OUTPUTS = 4  # of the largest layers, that are in memory together
 _FLOAT_BYTES = 4
 _TINY = 1e-30
 _INDEX_BYTES = 8
@@ -391,18 +392,32 @@ def _require_memory(
 def predict(model: Any, X: Floats) -> Floats:
     """Return what a Keras model gives for images, whose pixels may come in any shape."""
     images = X.reshape(len(X), *model.input_shape[1:])
-    n_outputs = max(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    n_blocks = min(_PREDICT_BYTES // (_BLOCK_ROWS * n_outputs * _FLOAT_BYTES), _PREDICT_BLOCKS)
-    batch_size = _BLOCK_ROWS * max(n_blocks, 1)
+    batch_size = prediction_batch(model)
+    n_block = min(batch_size, _BLOCK_ROWS)
     # The last rows of a matrix product are added up in another order unless they fill a block: an
     # image's probabilities would depend on its place among the others, and on the processor.
-    n_left = len(images) % _BLOCK_ROWS
-    filled = np.zeros((_BLOCK_ROWS, *images.shape[1:]), images.dtype)
+    n_left = len(images) % n_block
+    filled = np.zeros((n_block, *images.shape[1:]), images.dtype)
     filled[:n_left] = images[len(images) - n_left :]
     parts = [images[: len(images) - n_left], filled]
     return np.concatenate(
         [model.predict(part, batch_size=batch_size, verbose=0) for part in parts if len(part)]
     )[: len(images)]
+
+
+def prediction_batch(model: Any) -> int:
+    """Return how many images a model may get at once: whole blocks, if memory holds one."""
+    n_outputs = max(map(math.prod, _output_shapes(model)))
+    n_images = _PREDICT_BYTES // (_LIVE_OUTPUTS * n_outputs * _FLOAT_BYTES)
+    n_blocks = min(n_images // _BLOCK_ROWS, _PREDICT_BLOCKS)
+    return n_blocks * _BLOCK_ROWS or max(n_images, 1)
+
+
+def _output_shapes(model: Any) -> Iterator[tuple[int, ...]]:
+    for node in getattr(model, "operations", model.layers):
+        yield node.output.shape[1:]
+        if hasattr(node, "layers"):
+            yield from _output_shapes(node)
 
 
 def one_cycle(keras: ModuleType, peak: float, n_steps: int) -> Any:

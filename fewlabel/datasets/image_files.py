@@ -55,12 +55,7 @@ class ImageFilesError(FewlabelError):
 
 @contextmanager
 def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, str]]:
-    """Decode an image (upright, L or RGB, transparent pixels black) and hash its file by SHA-256.
-
-    While one that takes much memory is in use, no other such image is decoded. Of a JPEG, a side
-    of `size` pixels is enough, so a larger one is decoded faster, and smaller. A `ValueError` says
-    why it is no whole image, or that it is too large.
-    """
+    """Decode a file as `decoded_content` does, and hash it by SHA-256."""
     with ExitStack() as stack:
         try:
             if Path(path).stat().st_size > _LARGE:
@@ -68,8 +63,21 @@ def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, st
             content = read_regular_file(path, MAX_FILE_BYTES)
         except OSError as error:
             raise ValueError(f"cannot be read: {error.strerror}") from error
-        if not content:
-            raise ValueError("not a whole image: empty")
+        image = stack.enter_context(decoded_content(content, size))
+        yield image, hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def decoded_content(content: bytes, size: int) -> Iterator[Image.Image]:
+    """Decode an image: upright, L or RGB, transparent pixels black.
+
+    While one that takes much memory is in use, no other such image is decoded. Of a JPEG, a side
+    of `size` pixels is enough, so a larger one is decoded faster, and smaller. A `ValueError` says
+    why it is no whole image, or that it is too large.
+    """
+    if not content:
+        raise ValueError("not a whole image: empty")
+    with ExitStack() as stack:
         try:
             image = _decode(content, size, stack)
         except FileRefusedError:
@@ -78,16 +86,22 @@ def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, st
             raise ValueError("not a whole image: neither PNG nor JPEG by its content") from error
         except Exception as error:  # Pillow passes on whatever a broken file leads to
             raise ValueError(f"not a whole image: {one_line(error)}") from error
-        yield image, hashlib.sha256(content).hexdigest()
+        yield image
 
 
-def fit_image(path: str | Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode an image as `decoded_image` does, to uint8, scaled to fit and padded with black.
+def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Decode a file, or the content of one, to uint8, scaled to fit and padded with black.
 
-    `shape` is height and width in pixels; after them, 3 makes it colored, and nothing gray.
+    `shape` is height and width in pixels; after them, 3 makes it colored, and nothing gray. Errors
+    are as of `decoded_content`.
     """
     height, width, *channels = shape
-    with decoded_image(path, max(height, width)) as (image, _):
+    size = max(height, width)
+    with ExitStack() as stack:
+        if isinstance(source, bytes):
+            image = stack.enter_context(decoded_content(source, size))
+        else:
+            image, _ = stack.enter_context(decoded_image(source, size))
         return np.asarray(ImageOps.pad(image.convert("RGB" if channels else "L"), (width, height)))
 
 

@@ -7,6 +7,7 @@ AISTATS 2011. No label, no network and no GPU is needed.
 import itertools
 import math
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.patches import PCA_IMAGES, problems_of_patches
+from fewlabel.keras_layers import convolution, dense
 from fewlabel.parallel import for_each_block, log_duration, progress
 from fewlabel.rows import ImageRows, Rows, scale_to_length
 
@@ -209,6 +211,33 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             embedding[rows] = self._pooled_responses(pixels[rows]) @ projection - offset
         return scale_to_length(embedding, self._n_features_out**0.5)
 
+    def to_keras(self, keras: ModuleType, rows: Any) -> Any:
+        """Return features of rows of pixels, both Keras tensors, by Keras's own layers."""
+        layers, ops = keras.layers, keras.ops
+        shape = self._as_images(np.zeros((1, rows.shape[1]), np.float32)).shape[1:]
+        n_channels = shape[2]
+        images = layers.Reshape(shape)(rows)
+        n = self.n_centroids
+        by_channel = self.filters_[:-1].reshape(n_channels, *self.patch_shape_, n)
+        mean = np.full((*self.patch_shape_, n_channels, 1), 1 / (len(self.filters_) - 1))
+        squares = convolution(keras, ops.square(images), mean)
+        variance = squares - ops.square(convolution(keras, images, mean))
+        deviation = ops.sqrt(ops.maximum(variance, 0.0) + CONTRAST_EPSILON)
+        products = convolution(keras, images, by_channel.transpose(1, 2, 0, 3))
+        thresholds = dense(keras, deviation, self.filters_[-1:])
+        responses = ops.relu(products + thresholds) / deviation
+        n_rows, n_columns = responses.shape[1:3]
+        cells = [
+            layers.Cropping2D(((top, n_rows - bottom), (left, n_columns - right)))(responses)
+            for top, bottom in itertools.pairwise(self._edges(n_rows))
+            for left, right in itertools.pairwise(self._edges(n_columns))
+        ]
+        pooled = [layers.GlobalAveragePooling2D()(cell) for cell in cells]
+        joined = layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
+        projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
+        components = dense(keras, ops.sqrt(joined), projection, -self.pca_.mean_ @ projection)
+        return layers.UnitNormalization()(components) * len(self.scale_) ** 0.5
+
     @property
     def _n_features_out(self) -> int:
         return len(self.scale_)
@@ -254,12 +283,14 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         patch_height, patch_width = self.patch_shape_
         return images.shape[1] - patch_height + 1, images.shape[2] - patch_width + 1
 
+    def _edges(self, n_positions: int) -> list[int]:
+        n_cells = min(self.pooling_grid, n_positions)
+        edges: list[int] = np.linspace(0, n_positions, n_cells + 1).round().astype(int).tolist()
+        return edges
+
     def _pooled_responses(self, rows: Floats) -> Floats:
         images = self._as_images(rows)
-        row_edges, column_edges = (
-            np.linspace(0, n, min(self.pooling_grid, n) + 1).round().astype(int)
-            for n in self._positions(images)
-        )
+        row_edges, column_edges = map(self._edges, self._positions(images))
         n_rows, n_columns = len(row_edges) - 1, len(column_edges) - 1
         pooling = np.repeat(np.eye(n_columns, dtype=np.float32), np.diff(column_edges), axis=1)
         pooling /= pooling.sum(axis=1, keepdims=True)

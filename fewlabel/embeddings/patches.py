@@ -1,7 +1,8 @@
 """Responses of image patches to patch centroids, without label or network (A. Coates, 2011)."""
 
 import math
-from typing import ClassVar
+from types import ModuleType
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -87,6 +88,10 @@ class Settings(EmbeddingMethod):
 
         settings = self.model_dump(exclude={"n_leading_components"})
         return PatchEmbedding(image_shape, **settings, random_state=seed)
+
+    @staticmethod
+    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
+        return embedding.to_keras(keras, rows)
 
     def leading(self, features: Floats) -> Floats:
         return leading_components(features, self.n_leading_components)

@@ -1,12 +1,14 @@
 """Principal components of the pixels."""
 
 import math
-from typing import ClassVar
+from types import ModuleType
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from fewlabel.arrays import Transformer
 from fewlabel.embeddings.components import too_large
+from fewlabel.keras_layers import dense
 from fewlabel.methods import EmbeddingMethod, PositiveInt
 
 
@@ -34,3 +36,8 @@ class Settings(EmbeddingMethod):
         from fewlabel.embeddings.block_pca import BlockPCA
 
         return BlockPCA(self.n_components)
+
+    @staticmethod
+    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
+        kernel = embedding.components_.T
+        return dense(keras, rows, kernel, -embedding.mean_ @ kernel)

@@ -1,5 +1,8 @@
 """The pixels as they are."""
 
+from types import ModuleType
+from typing import Any
+
 from fewlabel.arrays import Transformer
 from fewlabel.methods import EmbeddingMethod
 
@@ -12,3 +15,7 @@ class Settings(EmbeddingMethod):
 
         identity: Transformer = FunctionTransformer()
         return identity
+
+    @staticmethod
+    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
+        return rows

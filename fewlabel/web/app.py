@@ -11,9 +11,9 @@ from fewlabel.annotation.annotations import ConflictError
 from fewlabel.errors import FewlabelError
 from fewlabel.web.session import LabelingSession
 
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -74,7 +74,7 @@ def create_app(
 
     @app.after_request
     def harden(response: Response) -> Response:
-        response.headers.update(_SECURITY_HEADERS)
+        response.headers.update(SECURITY_HEADERS)
         return response
 
     @site.get("/")

@@ -1,4 +1,4 @@
-"""The server of the labeling page, which idle and slow connections do not block."""
+"""The server of the pages, which idle and slow connections do not block."""
 
 import logging
 import resource
@@ -11,10 +11,11 @@ from waitress.server import BaseWSGIServer
 _MAX_FILES = 4096
 _OWN_FILES = 64  # images, annotations and libraries that the process itself opens
 _IDLE_SECONDS = 10
-_MAX_BODY_BYTES = 1 << 16
 
 
-def create_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
+def create_server(
+    app: Flask, listener: socket.socket, max_body_bytes: int = 2**16
+) -> BaseWSGIServer:
     """Make a waitress server of the application, which `run` starts and `close` stops.
 
     It accepts as many connections as this process may open files, up to `_MAX_FILES`, and closes
@@ -34,5 +35,5 @@ def create_server(app: Flask, listener: socket.socket) -> BaseWSGIServer:
         channel_timeout=_IDLE_SECONDS,
         cleanup_interval=_IDLE_SECONDS // 2,
         asyncore_use_poll=True,  # select() cannot take file descriptors from 1024 up
-        max_request_body_size=_MAX_BODY_BYTES,
+        max_request_body_size=max_body_bytes,
     )
