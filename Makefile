@@ -53,9 +53,9 @@ test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, wh
 	  || python -m playwright install --with-deps chromium
 	python -m pytest -m browser
 
-test-network: $(INSTALLED) ## Run the tests on the real data sets, and on an SSH server, which is installed if it is missing.
-	@command -v /usr/sbin/sshd >/dev/null \
-	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server; }
+test-network: $(INSTALLED) ## Run the tests on the real data sets, an SSH server and other CPUs (installs sshd and QEMU).
+	@{ command -v /usr/sbin/sshd && command -v qemu-x86_64; } >/dev/null \
+	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server qemu-user; }
 	python -m pytest -n 2 --dist loadfile -m network
 
 lint: $(INSTALLED) ## Check style, formatting and types.
@@ -96,8 +96,8 @@ dag: $(INSTALLED) ## Print the graph of stages.
 
 lock: ## Resolve pyproject.toml into requirements/*.txt again (needs uv 0.9 or later).
 	for extra in cpu cuda; do \
-	  uv pip compile pyproject.toml --extra $$extra --group dev --upgrade --no-header \
-	    --no-strip-extras --quiet --output-file requirements/$$extra.txt; \
+	  uv pip compile pyproject.toml --extra $$extra --extra label --extra onnx --group dev --upgrade \
+	    --no-header --no-strip-extras --quiet --output-file requirements/$$extra.txt; \
 	done
 
 clean: ## Remove .venv and what tools left; data and models stay.
