@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -16,15 +17,15 @@ N_LABELS = 20
 
 
 @contextmanager
-def served(project):
-    """Serve the page; yield its address and its process."""
-    command = [sys.executable, "-u", "-m", "fewlabel.web"]
+def served(project, *words):
+    """Serve the page, or what a command of other words serves; yield its address and process."""
+    command = [sys.executable, "-u", "-m", *(words or ("fewlabel.web",))]
     environment = project.environment | {"BROWSER": "true"}
     process = subprocess.Popen(
         command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield re.search(r"http\S+", process.stdout.readline())[0], process
+        yield re.search(r"http[^\s]+/\S*?(?=\.?\s)", process.stdout.readline())[0], process
     finally:
         process.terminate()
         process.wait()
@@ -46,7 +47,7 @@ def page():
         yield page
         browser.close()
     assert problems == []
-    assert all(re.match(r"http://127\.0\.0\.1:\d+/|data:", url) for url in requests), requests
+    assert all(re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", url) for url in requests), requests
 
 
 @pytest.fixture
@@ -208,8 +209,29 @@ def test_an_unreadable_file_is_told_until_it_is_mended(unlabeled, page):
         path.write_text(f"{labeled}<<<<<<< HEAD\n", encoding="utf-8")
         wait_for_image(page)
         page.keyboard.press("2")
-        page.wait_for_selector("text=Nothing was saved.")
+        page.wait_for_selector("text=Nothing was saved:")
         path.write_text(labeled, encoding="utf-8")
         press(page, "2", n_pending=18)
         assert page.is_hidden("#message")
     assert len(labels_of(unlabeled)) == 2
+
+
+def test_dropped_pictures_are_classified(project, page, tmp_path):
+    for name, gray in (("dark.png", 20), ("bright.png", 235)):
+        Image.new("L", (40, 30), gray).save(tmp_path / name)
+    (tmp_path / "text.png").write_text("text")
+    names = ("dark.png", "bright.png", "text.png")
+    command = ("fewlabel.cli", "serve", "models/classifier.keras", "--port", "0")
+    with served(project, *command) as (address, _):
+        page.goto(address)
+        page.set_input_files("#files", [tmp_path / name for name in names])
+        page.wait_for_selector(".problem")
+        page.wait_for_function("document.querySelectorAll('meter').length === 6")
+        shown = page.locator("article h2").all_inner_texts()
+        assert shown == list(reversed(names))
+        assert "neither PNG nor JPEG" in page.inner_text(".problem")
+        best = page.locator("article:last-child meter").first
+        assert 0.1 <= float(best.get_attribute("value")) <= 1
+        page.screenshot(path=tmp_path / "classified.png")
+        page.click("summary")
+        assert "# Model card" in page.inner_text("details pre")
