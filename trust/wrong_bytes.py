@@ -221,6 +221,10 @@ class _Canary:
         return open, (str(self._path), "w")
 
 
+# Another method reads it, and a training set without labels has no model to measure.
+_MAY_NOT_READ = ("spread", "evaluate@random_subset")
+
+
 def _poison(place, rng, n):
     pairs = _readers(place, lambda name: name.endswith(".joblib"))
     rng.shuffle(pairs)
@@ -233,7 +237,7 @@ def _poison(place, rng, n):
             run(place.project, ["fewlabel.verify"])
         has_run = canary.exists()
         canary.unlink(missing_ok=True)
-        is_ignored = done.code == 0 and stage == "spread"  # which reads it with another method
+        is_ignored = done.code == 0 and stage in _MAY_NOT_READ
         is_right = not has_run and bool(refusal or done.code or is_ignored)
         seen = "it ran" if has_run else refusal or done.last_line or "not read"
         yield is_right, f"{name} for {stage}", seen
