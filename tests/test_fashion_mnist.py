@@ -1,7 +1,9 @@
 """The default pipeline on real Fashion-MNIST, through the real `dvc` command."""
 
 import pytest
+from ruamel.yaml import YAML
 
+from benchmarks.stands import lock_at
 from benchmarks.workspace import workspace
 
 pytestmark = pytest.mark.network
@@ -11,11 +13,13 @@ pytestmark = pytest.mark.network
 def run():
     with workspace() as work:
         work.dvc("repro")
-        yield work.metrics(), {record["stage"]: record for record in work.take_stages()}
+        stages = {record["stage"]: record for record in work.take_stages()}
+        lock = YAML(typ="safe").load(work.folder / "dvc.lock")["stages"]
+        yield work.metrics(), stages, lock
 
 
 def test_propagated_labels_beat_the_published_recipe_and_the_other_training_sets(run):
-    metrics, _ = run
+    metrics, *_ = run
     accuracy = {name: values.get("accuracy") for name, values in metrics.items()}
     assert accuracy["propagated"] >= 0.82
     assert accuracy["propagated"] > accuracy["representatives"] + 0.02
@@ -30,6 +34,15 @@ def test_labels_cover_what_the_percentile_says_and_are_mostly_right(run):
 
 
 def test_every_stage_needs_less_than_4_gb(run):
-    _, stages = run
+    _, stages, *_ = run
     assert len(stages) == 17
     assert max(record["peak_memory_mb"] for record in stages.values()) < 4000
+
+
+def test_this_cpu_gives_the_recorded_bytes_up_to_the_pseudo_labels(run):
+    (*_, here), recorded = run, lock_at("HEAD")
+    before_training = [
+        name for name in recorded if not name.startswith(("train@", "evaluate@", "package"))
+    ]
+    assert len(before_training) == 10
+    assert [name for name in before_training if here[name] != recorded[name]] == []
