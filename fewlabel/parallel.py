@@ -60,8 +60,9 @@ def progress(
 ) -> "tqdm[Any]":
     """Wrap an iterable in a progress bar: live on a terminal, a line every 10 seconds in a log."""
     line = "{desc}: {percentage:.0f} % in {elapsed}"
-    in_log = {"file": _LogLines(), "bar_format": line, "delay": 2, "mininterval": 10}
-    style: dict[str, Any] = {"delay": 1} if sys.stderr.isatty() else in_log
+    # Elsewhere than on a terminal, a bar within another must not move the cursor.
+    in_log = {"file": _LogLines(), "bar_format": line, "delay": 2, "mininterval": 10, "position": 0}
+    style: dict[str, Any] = {"delay": 1, "leave": None} if sys.stderr.isatty() else in_log
     silent = not _logger.isEnabledFor(logging.INFO)
     return tqdm(iterable, desc=description, total=total, disable=silent, **style)
 

@@ -6,6 +6,7 @@ TensorFlow takes seconds to import, so it is imported where a network is built, 
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
@@ -20,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.errors import FewlabelError
+from fewlabel.kernels import has_avx2
 from fewlabel.memory import require_memory
 from fewlabel.methods import settings_of
 from fewlabel.parallel import progress
@@ -44,12 +46,26 @@ def import_keras() -> ModuleType:
     """Return Keras on TensorFlow, repeating itself to the last bit on one machine, and quiet."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-    import tensorflow as tf
+    with _no_stderr() if has_avx2() else nullcontext():
+        import keras
+        import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
     tf.nn.batch_normalization = _batch_normalization
     return keras  # type: ignore[no-any-return]  # Keras has no types
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Keep TensorFlow from telling what it was told to do, which no setting of it prevents."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _batch_normalization(
