@@ -3,6 +3,7 @@
 import re
 import signal
 
+import numpy as np
 import pytest
 
 from fewlabel.settings import PARAMS_FILE
@@ -107,7 +108,7 @@ def test_wrong_settings_stop_a_stage_and_dvc(project, wrong):
 @pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_write_that_is_stopped_leaves_the_old_file(tmp_path, stop):
     path = tmp_path / "folder" / "array.npy"
-    save_array(path, range(3))
+    save_array(path, np.arange(3))
     before = path.read_bytes()
 
     def half(temporary):
