@@ -38,6 +38,18 @@ print(pathlib.Path(fewlabel.__file__).parents[1])
 """
 
 
+def test_git_holds_no_data():
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--long", "HEAD"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sizes = {line.split("\t")[1]: int(line.split()[3]) for line in listed.splitlines()}
+    assert [name for name, size in sizes.items() if size > 2**20] == []
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")

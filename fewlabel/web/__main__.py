@@ -2,7 +2,6 @@
 
 import html
 import secrets
-import signal
 import socket
 import tempfile
 import threading
@@ -16,7 +15,7 @@ from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array
 from fewlabel.web.app import create_app
 from fewlabel.web.images import png_reader
-from fewlabel.web.server import create_server
+from fewlabel.web.server import create_server, run_until_stopped
 from fewlabel.web.session import LabelingSession
 
 PORT = 8642
@@ -44,14 +43,10 @@ def main(params: Params) -> None:
         print("label.source in params.yaml is not human, so the pipeline will not use them.")
     if n_lost:
         print(f"{n_lost} were labeled here before: `fewlabel restore-labels` brings them back.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         # A browser that runs in a terminal does not return, and the server has to answer it.
         threading.Thread(target=_open, args=(Path(folder, "page.html"), url), daemon=True).start()
-        try:
-            server.run()
-        finally:
-            server.close()
+        run_until_stopped(server)
     n_pending = session.n_pending()
     what = f"{n_pending} images are left to label; `make label`"
     print(f"{what if n_pending else 'All are labeled: `dvc repro`'} resumes.", end=" ")

@@ -11,7 +11,7 @@ from fewlabel.annotation.annotations import ConflictError
 from fewlabel.errors import FewlabelError
 from fewlabel.web.session import LabelingSession
 
-SECURITY_HEADERS = {
+_SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
     ),
@@ -19,6 +19,12 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def harden(response: Response) -> Response:
+    """Let the page of a response load, and be shown by, nothing but its own server."""
+    response.headers.update(_SECURITY_HEADERS)
+    return response
 
 
 class _Sent(BaseModel):
@@ -72,10 +78,7 @@ def create_app(
         status = 409 if isinstance(error, ConflictError) else 503
         return Response(str(error), status, mimetype="text/plain")
 
-    @app.after_request
-    def harden(response: Response) -> Response:
-        response.headers.update(SECURITY_HEADERS)
-        return response
+    app.after_request(harden)
 
     @site.get("/")
     def page() -> ResponseReturnValue:

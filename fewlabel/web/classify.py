@@ -1,6 +1,5 @@
 """A page and an endpoint that classify pictures: `fewlabel serve MODEL`."""
 
-import signal
 import socket
 import threading
 
@@ -10,8 +9,8 @@ from fewlabel.datasets.image_files import fit_image
 from fewlabel.errors import FewlabelError
 from fewlabel.predict import most_probable
 from fewlabel.predictor import PortableClassifier
-from fewlabel.web.app import SECURITY_HEADERS
-from fewlabel.web.server import create_server
+from fewlabel.web.app import harden
+from fewlabel.web.server import create_server, run_until_stopped
 
 MAX_IMAGE_BYTES = 2**25
 
@@ -40,11 +39,7 @@ def serve(model: str, host: str, port: int) -> None:
         ) from error
     server = create_server(create_app(classifier), listener, MAX_IMAGE_BYTES)
     print(f"Classify at http://{host}:{listener.getsockname()[1]}/. Stop with Ctrl-C.", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        server.run()
-    finally:
-        server.close()
+    run_until_stopped(server)
 
 
 def create_app(classifier: PortableClassifier) -> Flask:
@@ -56,10 +51,7 @@ def create_app(classifier: PortableClassifier) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the most probable class first
     one_at_a_time = threading.Lock()  # which is faster than several on few cores
 
-    @app.after_request
-    def harden(response: Response) -> Response:
-        response.headers.update(SECURITY_HEADERS)
-        return response
+    app.after_request(harden)
 
     @app.get("/")
     def page() -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import resource
+import signal
 import socket
 
 import waitress
@@ -37,3 +38,12 @@ def create_server(
         asyncore_use_poll=True,  # select() cannot take file descriptors from 1024 up
         max_request_body_size=max_body_bytes,
     )
+
+
+def run_until_stopped(server: BaseWSGIServer) -> None:
+    """Answer requests until Ctrl-C or a termination, which counts as one."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.run()
+    finally:
+        server.close()
