@@ -1,5 +1,6 @@
 """Fitted transformers as Keras layers: arithmetic with weights that are known."""
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -26,9 +27,12 @@ def affine(keras: ModuleType, X: Any, factor: Array, offset: Array) -> Any:
     return result
 
 
-def convolution(keras: ModuleType, X: Any, kernel: Array) -> Any:
-    """Return the product of the kernel, (height, width, n_channels, n_filters), with each patch."""
-    layer = keras.layers.Conv2D(kernel.shape[3], kernel.shape[:2], use_bias=False)
+def convolution(keras: ModuleType, X: Any, kernel: Array, steps: Sequence[int]) -> Any:
+    """Return the product of the kernel, (height, width, n_channels, n_filters), with each patch.
+
+    Patches lie so many rows and columns apart.
+    """
+    layer = keras.layers.Conv2D(kernel.shape[3], kernel.shape[:2], tuple(steps), use_bias=False)
     result = layer(X)
     layer.set_weights([kernel])
     return result

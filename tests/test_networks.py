@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from fewlabel.classifiers.networks import (
     EnsembleClassifier,
     NetworkClassifier,
+    fit_network,
     import_keras,
     new_session,
     one_cycle,
@@ -148,19 +149,27 @@ def test_one_cycle_of_hardly_a_step_is_finite(n_steps):
     assert all(0 <= float(rate(step)) <= 0.5 for step in range(n_steps + 1))
 
 
-def batches_of(batch_size, n_batches):
-    return {"batch_size": batch_size, "n_batches": n_batches, "transform": None, "seed": 0}
+def batches_of(per_pass, n_batches, n_parts=1):
+    numbers = {"per_pass": per_pass, "n_batches": n_batches, "n_parts": n_parts}
+    return numbers | {"transform": None, "seed": 0}
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "sizes_of_a_pass"),
-    # At least the batch size each, or all images: batch norm cannot bear a remainder of one.
-    [(5, [6, 6, 6, 5]), (22, [23]), (23, [23]), (99, [23]), (11, [12, 11]), (1, [1] * 23)],
+    ("per_pass", "n_parts", "sizes_of_a_pass"),
+    [
+        (4, 1, [6, 6, 6, 5]),
+        (4, 3, [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1]),
+        (1, 1, [23]),
+        (1, 2, [12, 11]),
+        (2, 1, [12, 11]),
+        (23, 1, [1] * 23),
+    ],
 )
-def test_a_pass_shows_every_image_once_with_its_target(batch_size, sizes_of_a_pass):
+def test_a_pass_shows_every_image_once_with_its_target(per_pass, n_parts, sizes_of_a_pass):
     images, targets = np.arange(23)[:, None], -np.arange(23)
-    n_batches = 2 * len(sizes_of_a_pass)
-    batches = shuffled_batches(import_keras(), images, targets, **batches_of(batch_size, n_batches))
+    numbers = batches_of(per_pass, 2 * per_pass, n_parts)
+    batches = shuffled_batches(import_keras(), images, targets, **numbers)
+    n_batches = 2 * per_pass * n_parts
     orders = []
     for _ in range(2):
         shown = [batches[i] for i in range(len(batches))]
@@ -177,7 +186,7 @@ def test_a_pass_shows_every_image_once_with_its_target(batch_size, sizes_of_a_pa
 @pytest.mark.parametrize("n_batches", [1, 3, 4, 5, 9])
 def test_an_epoch_may_end_within_a_pass(n_batches):
     images = np.arange(23)
-    batches = shuffled_batches(import_keras(), images, images, **batches_of(5, n_batches))
+    batches = shuffled_batches(import_keras(), images, images, **batches_of(4, n_batches))
     assert [len(batches[i][0]) for i in range(len(batches))] == (3 * [6, 6, 6, 5])[:n_batches]
 
 
@@ -187,9 +196,36 @@ def test_batches_are_transformed_by_one_generator():
         import_keras(),
         images,
         images,
-        **batches_of(4, 3) | {"transform": lambda x, rng: x + rng.random()},
+        **batches_of(1, 3) | {"transform": lambda x, rng: x + rng.random()},
     )
     assert len({batches[i][0][0, 0] for i in range(3)}) == 3
+
+
+def test_gradients_of_parts_make_the_step_of_the_whole_batch(monkeypatch):
+    # Else a step has the learning rate of its last part, which is another.
+    monkeypatch.setattr("fewlabel.classifiers.networks.one_cycle", lambda _, peak, n_steps: peak)
+    X, y = stripes(48, 4, 4)
+    targets = np.eye(2, dtype=np.float32)[(y == 8).astype(int)]
+
+    def weights(train_bytes):
+        monkeypatch.setattr("fewlabel.classifiers.networks._TRAIN_BYTES", train_bytes)
+        keras, _ = new_session(0)
+        model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(2, "softmax")])
+        seen = []
+
+        class Count(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                seen.append(batch)
+
+        steps = {"epochs": 3, "min_steps": 1, "batch_size": 24, "learning_rate": 0.01, "seed": 0}
+        loss = "categorical_crossentropy"
+        fit_network(keras, model, loss, X, targets, **steps, callbacks=[Count()])
+        return len(seen), np.concatenate([w.ravel() for w in model.get_weights()])
+
+    n_whole, whole = weights(2**28)
+    n_parts, of_parts = weights(2 * 2 * 4 * 6)  # both outputs and gradients of six images
+    assert (n_whole, n_parts) == (6, 24)
+    np.testing.assert_allclose(of_parts, whole, atol=1e-6)
 
 
 def stripes(n_images, *image_shape):

@@ -128,15 +128,18 @@ def whole_normalized_patches(image, patch_shape):
             yield row, column, (patch - patch.mean()) / np.sqrt(patch.var() + 0.01)
 
 
-def slow_features(image, patch_shape, grid, mean, whitening, centroids):
+def slow_features(image, patch_shape, grid, max_positions, mean, whitening, centroids):
     """Pool the responses of one image."""
-    n_rows, n_columns = np.subtract(image.shape[:2], patch_shape) + 1
+    n_positions = np.subtract(image.shape[:2], patch_shape) + 1
+    steps = np.ceil(n_positions / max_positions).astype(int)
     cells = {}
-    for row, column, patch in whole_normalized_patches(image, patch_shape):
+    for *position, patch in whole_normalized_patches(image, patch_shape):
+        if (position % steps).any():
+            continue
         responses = np.maximum(0, centroids @ ((patch - mean) @ whitening) - 1)
-        cells.setdefault((cell_of(row, n_rows, grid), cell_of(column, n_columns, grid)), []).append(
-            responses
-        )
+        n_looked_at = -(-n_positions // steps)
+        cell = tuple(map(cell_of, position // steps, n_looked_at, (grid, grid)))
+        cells.setdefault(cell, []).append(responses)
     pooled = [np.mean(cells[cell], axis=0) for cell in sorted(cells)]
     return np.sqrt(np.concatenate(pooled))
 
@@ -148,18 +151,20 @@ def cell_of(position, n_positions, grid):
 
 
 @pytest.mark.parametrize(
-    ("image_shape", "patch_size", "pooling_grid", "variance_power"),
+    ("image_shape", "patch_size", "pooling_grid", "variance_power", "max_positions"),
     [
-        ((9, 11), 4, 3, 0.25),
-        ((8, 8), 6, 2, 0.0),
-        ((5, 12), 4, 2, 0.5),
-        ((6, 6), 3, 1, 0.25),
-        ((7, 8, 3), 4, 2, 0.25),
+        ((9, 11), 4, 3, 0.25, 64),
+        ((8, 8), 6, 2, 0.0, 64),
+        ((5, 12), 4, 2, 0.5, 64),
+        ((6, 6), 3, 1, 0.25, 64),
+        ((7, 8, 3), 4, 2, 0.25, 64),
+        ((7, 13, 3), 4, 2, 0.25, 4),
     ],
 )
 def test_embedding_equals_a_loop(
-    image_shape, patch_size, pooling_grid, variance_power, monkeypatch
+    image_shape, patch_size, pooling_grid, variance_power, max_positions, monkeypatch
 ):
+    monkeypatch.setattr("fewlabel.embeddings.patches.MAX_POSITIONS", max_positions)
     # More components than a quarter of the features' rank, so that PCA is exact, not randomized.
     n_images, n_components = 70, 20
     images = random_images(n_images, *(image_shape if len(image_shape) == 3 else (*image_shape, 1)))
@@ -191,7 +196,10 @@ def test_embedding_equals_a_loop(
 
     # What it makes of an image.
     features = np.array(
-        [slow_features(i, patch_shape, pooling_grid, mean, whitening, centroids) for i in images]
+        [
+            slow_features(i, patch_shape, pooling_grid, max_positions, mean, whitening, centroids)
+            for i in images
+        ]
     )
     centered = features - features.mean(axis=0)
     _, singular_values, components = np.linalg.svd(centered, full_matrices=False)

@@ -32,6 +32,7 @@ _CUTOUT_SHARE = 0.3
 _BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
 _PREDICT_BLOCKS = 22
 _PREDICT_BYTES = 2**29
+_TRAIN_BYTES = 2**28  # twice as much where a batch leaves a remainder
 _LIVE_OUTPUTS = 4  # of the largest layers, that are in memory together
 _FLOAT_BYTES = 4
 _TINY = 1e-30
@@ -141,6 +142,7 @@ class NetworkClassifier(KerasClassifier):
         With few images, an epoch passes over them more than once, to make at least this many
         gradient steps in all.
     batch_size : int, default=64
+        Where its layers' outputs would need more than 512 MB, gradients are summed over parts.
     learning_rate : float, default=0.003
         Its peak, after a tenth of the steps; it falls to zero by half a cosine.
     label_smoothing : float, default=0.0
@@ -199,7 +201,7 @@ class NetworkClassifier(KerasClassifier):
         DivergedError
             If the loss, a weight or an output is not finite.
         FewlabelError
-            If `batch_size` or `min_steps` needs more memory than there is.
+            If `min_steps` needs more memory than there is.
         """
         rows, labels = self._check(X, y)
         self.classes_, targets = np.unique(labels, return_inverse=True)
@@ -353,13 +355,17 @@ def fit_network(
     DivergedError
         If the loss, a weight or an output is not finite.
     FewlabelError
-        If `batch_size` or `min_steps` needs more memory than there is.
+        If `min_steps` needs more memory than there is.
     """
     # A model of its own to train leaves the optimizer's state out of what is kept.
     trained = keras.Model(model.inputs, model.outputs)
-    n_batches = max(len(images) // batch_size, math.ceil(min_steps / epochs))
-    n_steps = epochs * n_batches
-    _require_memory(model, len(images), n_batches, batch_size, min_steps)
+    # A batch has that many images or more: batch normalization cannot bear a single one.
+    per_pass = max(len(images) // batch_size, 1)
+    n_batches = max(per_pass, math.ceil(min_steps / epochs))
+    order_bytes = -(-n_batches // per_pass) * len(images) * _INDEX_BYTES
+    require_memory(order_bytes, f"{model.name}.min_steps", min_steps)
+    n_parts = max(-(-len(images) // per_pass) // _images_at_once(model), 1)
+    n_steps = epochs * n_batches * n_parts
 
     def diverged(what: str) -> DivergedError:
         return DivergedError(
@@ -372,20 +378,25 @@ def fit_network(
             raise diverged("the loss")
         bar.update()
 
-    optimizer = keras.optimizers.Adam(one_cycle(keras, learning_rate, n_steps))
+    optimizer = keras.optimizers.Adam(
+        one_cycle(keras, learning_rate, n_steps),
+        gradient_accumulation_steps=n_parts if n_parts > 1 else None,
+    )
     trained.compile(optimizer, loss, metrics=list(metrics))
     batches = shuffled_batches(
         keras,
         images,
         targets,
-        batch_size=batch_size,
+        per_pass=per_pass,
         n_batches=n_batches,
+        n_parts=n_parts,
         transform=transform,
         seed=seed,
     )
     with progress(None, f"train {model.name}", total=n_steps) as bar:
         check = keras.callbacks.LambdaCallback(on_train_batch_end=check_loss)
-        trained.fit(batches, epochs=epochs, verbose=0, callbacks=[check, *callbacks])
+        # Else Keras shuffles what is in random order, and so the parts of batches.
+        trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[check, *callbacks])
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise diverged("a weight")
     n_checked = min(blocks(images.shape)[0].stop, _PREDICT_BLOCKS * _BLOCK_ROWS)
@@ -393,16 +404,10 @@ def fit_network(
         raise diverged("an output")
 
 
-def _require_memory(
-    model: Any, n_images: int, n_batches: int, batch_size: int, min_steps: int
-) -> None:
-    per_pass = max(n_images // batch_size, 1)
-    # Of the largest batch, each layer's output and its gradient.
-    n_outputs = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    batch_bytes = 2 * -(-n_images // per_pass) * n_outputs * _FLOAT_BYTES
-    require_memory(batch_bytes, f"{model.name}.batch_size", batch_size)
-    order_bytes = -(-n_batches // per_pass) * n_images * _INDEX_BYTES
-    require_memory(order_bytes, f"{model.name}.min_steps", min_steps)
+def _images_at_once(model: Any) -> int:
+    """Return of how many images to hold each layer's output and its gradient: two or more."""
+    n_outputs = sum(map(math.prod, _output_shapes(model)))
+    return max(_TRAIN_BYTES // (2 * n_outputs * _FLOAT_BYTES), 2)
 
 
 def predict(model: Any, X: Floats) -> Floats:
@@ -449,16 +454,16 @@ def shuffled_batches(
     images: Rows,
     targets: Floats,
     *,
-    batch_size: int,
+    per_pass: int,
     n_batches: int,
+    n_parts: int,
     transform: Callable[[Floats, Generator], Floats] | None,
     seed: int,
 ) -> Any:
     """Return epochs of `n_batches` that pass over the images in one new order after another.
 
-    A batch has at least `batch_size` images, or all of them: batch norm cannot bear a single one.
+    A pass has `per_pass` batches, and a batch comes in `n_parts` parts, one after the other.
     """
-    per_pass = max(len(images) // batch_size, 1)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[name-defined]  # Keras has no types
         def __init__(self) -> None:
@@ -471,11 +476,12 @@ def shuffled_batches(
             self.orders = [self.rng.permutation(len(images)) for _ in range(n_passes)]
 
         def __len__(self) -> int:
-            return n_batches
+            return n_batches * n_parts
 
         def __getitem__(self, i: int) -> tuple[Floats, Floats]:
-            turn, within = divmod(i, per_pass)
-            rows = self.orders[turn][within::per_pass]
+            step, part = divmod(i, n_parts)
+            turn, within = divmod(step, per_pass)
+            rows = self.orders[turn][within::per_pass][part::n_parts]
             batch = images[rows]
             return transform(batch, self.rng) if transform else batch, targets[rows]
 

@@ -48,6 +48,14 @@ class Settings(DatasetMethod):
         return self.class_names
 
     def read(self) -> Images:
-        from fewlabel.datasets.image_files import read_image_files
+        from fewlabel.datasets.image_files import read_image_files, wrong_test_labels
+        from fewlabel.datasets.npz import read_npz
 
-        return read_image_files(**dict(self))
+        if self.own_files.suffix != ".npz":
+            return read_image_files(**dict(self))
+        if self.test_labels is not None:
+            raise wrong_test_labels(
+                self.test_labels,
+                "null where dataset.folder.path is an .npz, which holds its own test_labels",
+            )
+        return read_npz(self.path, len(self.class_names))

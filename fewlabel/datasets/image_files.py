@@ -1,4 +1,4 @@
-"""A user's own images: a folder of PNG and JPEG files, or an .npz with arrays."""
+"""A user's own images: a folder of PNG and JPEG files."""
 
 import csv
 import hashlib
@@ -7,7 +7,6 @@ import math
 import os
 import posixpath
 import threading
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +18,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fewlabel.arrays import Indexed
 from fewlabel.datasets.decoded import DecodedImage, DecodedImages, ImageStack
 from fewlabel.errors import FewlabelError
-from fewlabel.memory import available_memory
 from fewlabel.methods import Images
 from fewlabel.parallel import for_each_block
-from fewlabel.regular_files import FileRefusedError, is_folder, open_regular_file, read_regular_file
+from fewlabel.regular_files import FileRefusedError, is_folder, read_regular_file
 from fewlabel.text import one_line, printable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -34,7 +32,7 @@ _MAX_STORED_PIXELS = 2**28
 _LARGE = 2**24
 """Bytes or decoded pixels from which on only one image is in memory at a time."""
 _large_image = threading.RLock()
-_SHOWN = 200  # characters of a value that a message shows
+SHOWN = 200  # characters of a value that a message shows
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
@@ -108,45 +106,36 @@ def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> np.ndarray:
 def read_image_files(
     path: str, *, image_size: int, class_names: list[str], test_labels: str | None
 ) -> Images:
-    """Read a user's own images, as `fewlabel.datasets.folder.Settings` describes them.
+    """Read a folder of images, as `fewlabel.datasets.folder.Settings` describes it.
 
-    An .npz holds `images`, uint8 of shape (n_images, height, width) or (n_images, height, width,
-    3), which stay as they are, and to test with `test_images` and `test_labels`, positions in
-    `class_names`. Images to test with are not trained on. An `ImageFilesError` says what is wrong
-    with the files or the labels.
+    Images to test with are not trained on. An `ImageFilesError` says what is wrong with the files
+    or the labels.
     """
     place = Path(path)
-    if place.suffix == ".npz":
-        if test_labels is not None:
-            raise _wrong_test_labels(
-                test_labels,
-                "null where dataset.folder.path is an .npz, which holds its own test_labels",
-            )
-        return _split(place, *_read_npz(place, len(class_names)))
     if not is_folder(place):
-        named = printable(path, _SHOWN)
+        named = printable(path, SHOWN)
         raise ImageFilesError(
             f"dataset.folder.path is {named}, but must be a folder or an .npz file"
         )
     names = [name for name in list_files(place) if not name.endswith(".dvc")]
     if test_labels is None:
-        return _split(place, _read_all(place, names, image_size), {})
+        return split(place, _read_all(place, names, image_size), {})
     table = posixpath.normpath(test_labels)
     if not test_labels or table in (".", "..") or table.startswith(("/", "../")):
-        raise _wrong_test_labels(test_labels, f"null, or a CSV or a folder inside {place}")
+        raise wrong_test_labels(test_labels, f"null, or a CSV or a folder inside {place}")
     names = [name for name in names if name != table]
     class_of = _test_classes(place, names, class_names, table)
     if not class_of:
-        raise _wrong_test_labels(test_labels, "null where there is no image to test with")
+        raise wrong_test_labels(test_labels, "null where there is no image to test with")
     found = _read_all(place, names, image_size)
     if all(isinstance(found[name], str) for name in class_of):
         name = min(class_of)
-        raise _wrong_test_labels(
+        raise wrong_test_labels(
             test_labels,
             f"null, or name an image that can be used, as none of {len(class_of)} there can "
             f"({printable(name)}: {found[name]})",
         )
-    return _split(place, found, class_of)
+    return split(place, found, class_of)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -168,7 +157,7 @@ def list_files(folder: Path) -> list[str]:
                     else:
                         names.append(prefix + entry.name)
         except OSError as error:
-            where = printable(f"{folder / prefix}", _SHOWN)
+            where = printable(f"{folder / prefix}", SHOWN)
             raise ImageFilesError(f"{where} cannot be searched: {error.strerror}") from error
     return sorted(names)
 
@@ -250,7 +239,7 @@ def _check_name(place: Path, name: str) -> None:
         raise ValueError("its name has a control character or a line separator")
 
 
-def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
+def split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
     """Skip copies, and split into the images to train on and those to test with."""
     first_with: dict[str, str] = {}
     # A copy of an image to test with must not be trained on.
@@ -277,8 +266,9 @@ def _split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
     return Images(arrays, train, [usable[name][1] for name in train], skipped)
 
 
-def _wrong_test_labels(value: str, allowed: str) -> ImageFilesError:
-    named = printable(value, _SHOWN) or "''"
+def wrong_test_labels(value: str, allowed: str) -> ImageFilesError:
+    """Return the error of a setting that is not what is allowed."""
+    named = printable(value, SHOWN) or "''"
     return ImageFilesError(f"dataset.folder.test_labels is {named}, but must be {allowed}")
 
 
@@ -294,19 +284,19 @@ def _test_classes(
     elif os.path.exists(source):  # noqa: PTH110 (pathlib's raises for long names)
         lines = read_label_table(source)
     else:
-        raise _wrong_test_labels(test_labels, f"a CSV or a folder in {place}")
+        raise wrong_test_labels(test_labels, f"a CSV or a folder in {place}")
     position = {name: i for i, name in enumerate(class_names)}
     there, class_of = set(names), dict[str, int]()
     for line in lines:
         # Else ./a.png would not be the a.png that is kept out of training.
         image, label = posixpath.normpath(line["image"]), line["label"]
-        named = printable(line["image"], _SHOWN)
+        named = printable(line["image"], SHOWN)
         if image not in there:
             raise ImageFilesError(f"{source} names {named or 'no image'}, which is not in {place}")
         if label not in position:
             raise ImageFilesError(
-                f"{source} calls {named} {label!r:.{_SHOWN}}, but dataset.folder.class_names has "
-                f"{printable(', '.join(class_names), _SHOWN)}"
+                f"{source} calls {named} {label!r:.{SHOWN}}, but dataset.folder.class_names has "
+                f"{printable(', '.join(class_names), SHOWN)}"
             )
         if class_of.setdefault(image, position[label]) != position[label]:
             raise ImageFilesError(f"{source} gives {named} two labels, but must give it one")
@@ -322,7 +312,7 @@ def read_label_table(path: str | Path) -> list[dict[str, str]]:
         if any(found.count(column) != 1 for column in ("image", "label")):
             raise ImageFilesError(
                 f"{path} must have the columns image and label, but has "
-                f"{printable(', '.join(found), _SHOWN) or 'none'}"
+                f"{printable(', '.join(found), SHOWN) or 'none'}"
             )
         return [
             row | {"image": row["image"] or "", "label": (row["label"] or "").strip()}
@@ -330,70 +320,3 @@ def read_label_table(path: str | Path) -> list[dict[str, str]]:
         ]
     except (OSError, ValueError, csv.Error) as error:
         raise ImageFilesError(f"{path} cannot be read: {error}") from error
-
-
-def _read_npz(place: Path, n_classes: int) -> tuple[Found, dict[str, int]]:
-    """Read the images of an .npz, and the class of those to test with."""
-    arrays = _read_arrays(place)
-    images = arrays["images"]
-    tests = arrays.get("test_images", np.zeros((0, *images.shape[1:]), np.uint8))
-    labels = arrays.get("test_labels", np.zeros(0, np.int64))
-    for name, array in (("images", images), ("test_images", tests)):
-        is_stack = array.ndim >= 3 and array.shape[3:] in ((), (3,)) and 0 not in array.shape[1:]
-        if array.dtype != np.uint8 or not is_stack:
-            raise ImageFilesError(
-                f"{name} of {place} must be uint8 of shape (n_images, height, width) or "
-                f"(n_images, height, width, 3), not {array.dtype} of shape {array.shape}"
-            )
-    if not len(images) or tests.shape[1:] != images.shape[1:] or labels.shape != (len(tests),):
-        raise ImageFilesError(
-            f"{place} must have images, test_images of their shape, and one of test_labels for "
-            f"each; not {images.shape}, {tests.shape} and {labels.shape}"
-        )
-    if labels.dtype.kind not in "iuf" or not np.isin(labels, range(n_classes)).all():
-        raise ImageFilesError(
-            f"test_labels of {place} must be 0 to {n_classes - 1}, positions in "
-            "dataset.folder.class_names"
-        )
-    test_names = [f"test_images[{i}]" for i in range(len(tests))]
-    names = [*test_names, *map(str, range(len(images)))]
-    pixels, decoded = [*tests, *images], DecodedImages()
-    kept = map(decoded.add, pixels)
-    found: Found = dict(zip(names, zip(kept, hash_images(pixels), strict=True), strict=True))
-    return found, dict(zip(test_names, labels.astype(int).tolist(), strict=True))
-
-
-def _read_arrays(place: Path) -> dict[str, np.ndarray]:
-    try:
-        with open_regular_file(place) as file, zipfile.ZipFile(file) as archive:
-            return _read_members(place, archive)
-    except FewlabelError:
-        raise
-    except Exception as error:  # zipfile and NumPy pass on whatever a broken file leads to
-        raise ImageFilesError(f"{place} cannot be read as .npz: {one_line(error)}") from error
-
-
-def _read_members(place: Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    """Read the arrays that are used, if there is the memory."""
-    stored = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    if "images" not in stored:
-        raise ImageFilesError(
-            f"{place} must have an array named images, but has "
-            f"{printable(', '.join(stored), _SHOWN) or 'none'}"
-        )
-    used = [name for name in ("images", "test_images", "test_labels") if name in stored]
-    # zipfile reads no more than this of a member.
-    needed = sum(stored[name].file_size for name in used)
-    available = available_memory()
-    if needed > available:
-        raise ImageFilesError(
-            f"{place} needs {needed:,} bytes of memory, but only {available:,} are available; it "
-            "must hold fewer or smaller images"
-        )
-    arrays: dict[str, np.ndarray] = {}
-    for name in used:
-        with archive.open(stored[name]) as member:
-            array = arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
-            if member.read(1):  # at its end, zipfile compares the checksum
-                raise ValueError(f"{member.name} has more bytes than its shape {array.shape} needs")
-    return arrays

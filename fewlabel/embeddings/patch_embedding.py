@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats, blocks
-from fewlabel.embeddings.patches import PCA_IMAGES, problems_of_patches
+from fewlabel.embeddings.patches import PCA_IMAGES, positions, problems_of_patches
 from fewlabel.keras_layers import convolution, dense
 from fewlabel.parallel import for_each_block, log_duration, progress
 from fewlabel.rows import ImageRows, Rows, scale_to_length
@@ -118,7 +118,8 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Patches drawn from all images to learn whitening and centroids.
     pooling_grid
         The image is pooled over this many regions per side, at most as many as a patch has
-        positions there; without `image_shape`, over fewer where there are fewer.
+        positions there; without `image_shape`, over fewer where there are fewer. Of more than 64
+        positions per side, only every second, third and so on is looked at.
     n_components
         Principal components kept (fewer where there are fewer images or features).
     variance_power
@@ -220,10 +221,11 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n = self.n_centroids
         by_channel = self.filters_[:-1].reshape(n_channels, *self.patch_shape_, n)
         mean = np.full((*self.patch_shape_, n_channels, 1), 1 / (len(self.filters_) - 1))
-        squares = convolution(keras, ops.square(images), mean)
-        variance = squares - ops.square(convolution(keras, images, mean))
+        steps = [places.step for places in self._positions(shape)]
+        squares = convolution(keras, ops.square(images), mean, steps)
+        variance = squares - ops.square(convolution(keras, images, mean, steps))
         deviation = ops.sqrt(ops.maximum(variance, 0.0) + CONTRAST_EPSILON)
-        products = convolution(keras, images, by_channel.transpose(1, 2, 0, 3))
+        products = convolution(keras, images, by_channel.transpose(1, 2, 0, 3), steps)
         thresholds = dense(keras, deviation, self.filters_[-1:])
         responses = ops.relu(products + thresholds) / deviation
         n_rows, n_columns = responses.shape[1:3]
@@ -268,7 +270,9 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _sampled_patches(self, rows: Rows, rng: RandomState) -> Floats:
         n, one_image = self.n_sampled_patches, self._as_images(rows[:1])
-        corners = [rng.randint(n_positions, size=n) for n_positions in self._positions(one_image)]
+        corners = [
+            rng.randint(places.stop, size=n) for places in self._positions(one_image.shape[1:])
+        ]
         images, image_of = np.unique(rng.randint(len(rows), size=n), return_inverse=True)
         patches = np.empty((n, one_image.shape[3], *self.patch_shape_), np.float32)
         parts = blocks((len(images), rows.shape[1]))
@@ -279,9 +283,9 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             patches[here] = windows[image_of[here] - part.start, *(c[here] for c in corners)]
         return patches.reshape(n, -1)
 
-    def _positions(self, images: Floats) -> Sequence[int]:
-        patch_height, patch_width = self.patch_shape_
-        return images.shape[1] - patch_height + 1, images.shape[2] - patch_width + 1
+    def _positions(self, image_shape: Sequence[int]) -> list[range]:
+        """Return the rows and the columns where patches begin."""
+        return list(map(positions, image_shape[:2], self.patch_shape_))
 
     def _edges(self, n_positions: int) -> list[int]:
         n_cells = min(self.pooling_grid, n_positions)
@@ -290,15 +294,19 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _pooled_responses(self, rows: Floats) -> Floats:
         images = self._as_images(rows)
-        row_edges, column_edges = map(self._edges, self._positions(images))
+        rows_of, columns_of = self._positions(images.shape[1:])
+        row_edges, column_edges = self._edges(len(rows_of)), self._edges(len(columns_of))
         n_rows, n_columns = len(row_edges) - 1, len(column_edges) - 1
         pooling = np.repeat(np.eye(n_columns, dtype=np.float32), np.diff(column_edges), axis=1)
         pooling /= pooling.sum(axis=1, keepdims=True)
         pooled = np.empty((len(images), n_rows, n_columns, self.n_centroids), np.float32)
 
         def encode(block: slice) -> None:
-            deviation = local_deviation(images[block], self.patch_shape_)
+            deviation = local_deviation(images[block], self.patch_shape_)[
+                :, :: rows_of.step, :: columns_of.step
+            ]
             windows = sliding_window_view(images[block], self.patch_shape_, axis=(1, 2))
+            windows = windows[:, :: rows_of.step, :: columns_of.step]
             patches = np.empty((*deviation.shape, len(self.filters_)), np.float32)
             patches[..., :-1].reshape(windows.shape)[...] = windows
             patches[..., -1] = deviation
@@ -317,7 +325,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     np.maximum(responses, 0, out=responses)
                     np.matmul(weights[few], responses, out=pooled[block][few, cell_row])
 
-        image_bytes = math.prod(self._positions(images)) * self.filters_[:, :1].nbytes
+        image_bytes = len(rows_of) * len(columns_of) * self.filters_[:, :1].nbytes
         n_block = max(min(self._BLOCK_BYTES // image_bytes, self._BLOCK_IMAGES), 1)
         for_each_block(encode, len(images), block_rows=n_block, description="patch responses")
         features = pooled.reshape(len(images), -1)

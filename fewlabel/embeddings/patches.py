@@ -10,6 +10,8 @@ from fewlabel.arrays import Floats, Transformer
 from fewlabel.embeddings.components import leading_components, too_large
 from fewlabel.methods import MAX_INT, EmbeddingMethod, PositiveInt, Share
 
+MAX_POSITIONS = 64
+"""Most positions of a patch along a side: in larger images, the patches lie further apart."""
 PCA_IMAGES = 10_000
 """Most images that principal components are learned from."""
 _FLOAT_BYTES = 4
@@ -29,8 +31,10 @@ class Settings(EmbeddingMethod):
     n_sampled_patches: int = Field(
         200_000, ge=100, le=MAX_INT, description="Patches drawn to learn the centroids from."
     )
-    pooling_grid: PositiveInt = Field(
+    pooling_grid: int = Field(
         4,
+        ge=1,
+        le=MAX_POSITIONS // 2,
         description="The image is pooled over this many regions per side: at most its side - "
         "patch_size + 1.",
     )
@@ -97,6 +101,18 @@ class Settings(EmbeddingMethod):
         return leading_components(features, self.n_leading_components)
 
 
+def positions(side: int, patch_size: int) -> range:
+    """Return where patches begin along a side of an image, in pixels.
+
+    Examples
+    --------
+    >>> positions(28, 6), positions(224, 6)
+    (range(0, 23), range(0, 219, 4))
+    """
+    n_positions = side - patch_size + 1
+    return range(0, n_positions, math.ceil(n_positions / MAX_POSITIONS))
+
+
 def problems_of_patches(
     image_shape: tuple[int, ...], patch_size: int, pooling_grid: int
 ) -> list[str]:
@@ -118,10 +134,10 @@ def problems_of_patches(
     side = min(height, width)
     n_positions = side - patch_size + 1
     images = f"images are {height} x {width} pixels"
-    positions = (
+    per_side = (
         f"a patch of {patch_size} pixels has {n_positions} positions per side, since {images}"
     )
     return too_large(
         ("patch_size", patch_size, side, images),
-        ("pooling_grid", pooling_grid, n_positions, positions),
+        ("pooling_grid", pooling_grid, n_positions, per_side),
     )
