@@ -3,9 +3,16 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 _DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def save_model(path: Path, model: Any, extra: dict[str, bytes] | None = None) -> None:
+    """Write a Keras model as `canonical_keras` does."""
+    model.save(path)
+    path.write_bytes(canonical_keras(path.read_bytes(), extra))
 
 
 def canonical_keras(content: bytes, extra: dict[str, bytes] | None = None) -> bytes:

@@ -20,7 +20,7 @@ import numpy as np
 
 from fewlabel.arrays import Array, Floats
 from fewlabel.errors import FewlabelError
-from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_format import save_model
 from fewlabel.keras_layers import dense
 from fewlabel.regular_files import FileRefusedError, read_regular_file
 from fewlabel.text import one_line
@@ -87,11 +87,9 @@ def save_portable(path: Path, model: Any, about: dict[str, Any], card: str) -> N
     ModelFileError
         If it has layers that do more than arithmetic.
     """
-    model.save(path)
     extra = {_ABOUT: json.dumps(about, indent=2).encode(), _CARD: card.encode()}
-    content = canonical_keras(path.read_bytes(), extra)
-    _refuse_other_than_arithmetic(path, content)
-    path.write_bytes(content)
+    save_model(path, model, extra)
+    _refuse_other_than_arithmetic(path, path.read_bytes())
 
 
 class PortableClassifier:

@@ -34,7 +34,7 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     if len(labels) and train_images:
         load_features = partial(load_array, "data/embedded/test_features.npy")
         reads, predict = load_classifier(verified(f"models/{training_set}"), len(class_names))
-        probabilities = predict(classifier_input(reads, load_rows("test"), load_features))
+        probabilities = predict(classifier_input(reads, partial(load_rows, "test"), load_features))
         metrics = classification_metrics(labels, probabilities) | metrics
     else:
         labels, probabilities = labels[:0], np.zeros((0, len(class_names)), np.float32)

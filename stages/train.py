@@ -38,10 +38,12 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
             "raise label_budget"
         )
     method: ClassifierMethod = chosen("classifiers", params.train)
-    pixels = load_rows("train", labeled)
-    features = StoredArray("data/embedded/train_features.npy")
-    X = classifier_input(method.reads, pixels, lambda: features[labeled])
-    image_shape = None if method.reads == "embedding" else pixels.image_shape
+    X = classifier_input(
+        method.reads,
+        lambda: load_rows("train", labeled),
+        lambda: StoredArray("data/embedded/train_features.npy")[labeled],
+    )
+    image_shape = getattr(X, "image_shape", None)
     with learning_curve(f"metrics/{training_set}") as live:
         classifier = method.build(image_shape, params.seed)
         if len(labeled):

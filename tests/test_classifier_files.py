@@ -30,7 +30,7 @@ def fitted(classifier, images):
 
 def assert_predicts_as(folder, inputs, features, classifier):
     pixels = ImageRows(images=inputs["pixels"], normalization=FunctionTransformer(to_unit))
-    X = classifier_input(features, pixels, lambda: inputs["embedding"])
+    X = classifier_input(features, lambda: pixels, lambda: inputs["embedding"])
     read, predict = load_classifier(folder, N_CLASSES)
     assert read == features
     predicted = predict(X)

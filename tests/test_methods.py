@@ -148,7 +148,7 @@ def test_a_classifier(name, images):
     np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
     probabilities = classifier.predict_proba(X)
     pixels = ImageRows(images=pixels, normalization=FunctionTransformer())
-    lazy = classifier_input(method.reads, pixels, lambda: rows[:, :20])
+    lazy = classifier_input(method.reads, lambda: pixels, lambda: rows[:, :20])
     same = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
     same.fit(lazy, classes * 2)
     np.testing.assert_allclose(same.predict_proba(X), probabilities, atol=1e-6)

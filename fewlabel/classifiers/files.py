@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 
 from fewlabel.arrays import Classifier, Floats, blocks
-from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_format import save_model
 from fewlabel.methods import Reads
 from fewlabel.rows import ImageRows, Rows
 from fewlabel.storage import load_json, save_joblib, save_json, unpickle, write
 
 
-def classifier_input(reads: Reads, pixels: ImageRows, embed: Callable[[], Floats]) -> Rows:
+def classifier_input(
+    reads: Reads, pixels: Callable[[], ImageRows], features: Callable[[], Floats]
+) -> Rows:
     """Return the rows that a classifier reads: pixels, features, or pixels and then features.
 
-    `embed` returns the features of the same images, and is not called for pixels alone.
+    `pixels` and `features` return those of the same images, and are called for what is read only.
     """
-    if reads == "pixels":
-        return pixels
-    features = embed()
-    return features if reads == "embedding" else replace(pixels, features=features)
+    if reads == "embedding":
+        return features()
+    rows = pixels()
+    return rows if reads == "pixels" else replace(rows, features=features())
 
 
 def save_classifier(folder: str, classifier: Classifier | None, features: Reads) -> None:
@@ -44,16 +46,11 @@ def save_classifier(folder: str, classifier: Classifier | None, features: Reads)
         file, classes = "model.joblib", classifier.classes_.tolist()
         if hasattr(classifier, "model_"):
             file = "model.keras"
-            write(f"{folder}/{file}", lambda path: _save_keras(classifier.model_, path))
+            write(f"{folder}/{file}", partial(save_model, model=classifier.model_))
         else:
             save_joblib(f"{folder}/{file}", classifier)
     about = {"file": file, "features": features, "classes": classes}
     save_json(f"{folder}/classifier.json", about)
-
-
-def _save_keras(model: Any, path: Path) -> None:
-    model.save(path)
-    path.write_bytes(canonical_keras(path.read_bytes()))
 
 
 def load_model(folder: str | Path) -> tuple[dict[str, Any], Any]:
