@@ -63,9 +63,10 @@ lint: $(INSTALLED) ## Check style, formatting and types.
 	ruff format --check .
 	python -m mypy
 
-bench: $(INSTALLED) ## Time the pipeline cold, unchanged, changed and restored, and its pieces beside libraries.
+bench: $(INSTALLED) ## Time the pipeline and its pieces; PHOTOS=FOLDER (of class folders) measures large photographs, too.
 	python -m benchmarks.pipeline
 	python -m benchmarks.pieces
+	$(if $(PHOTOS),python -m benchmarks.memory $(PHOTOS))
 
 ablation: prepare ## Measure what each piece adds to the pseudo-labels.
 	dvc repro study/dvc.yaml:ablation

@@ -44,6 +44,37 @@ TINY_NETWORKS = {
 }
 ON_ONE_CORE = ("taskset", "--cpu-list", "0") if sys.platform == "linux" else ()
 """Words before a command; elsewhere no process can be kept on one core."""
+STRANGERS = {
+    "Haswell, 1 thread": ((), {"OPENBLAS_CORETYPE": "Haswell", "LC_ALL": "C", "TZ": "UTC"}, 1),
+    "Zen, 4 threads, another user": (
+        ("sh", "-c", 'umask 077 && exec "$@"', "sh"),
+        {
+            "OPENBLAS_CORETYPE": "Zen",
+            "LC_ALL": "tr_TR.UTF-8",
+            "TZ": "Pacific/Kiritimati",
+            "USER": "stranger",
+            "HOME": "/nowhere",
+        },
+        4,
+    ),
+    "SkylakeX on one core": (ON_ONE_CORE, {"OPENBLAS_CORETYPE": "SkylakeX"}, 2),
+    "Prescott on one core": (
+        ON_ONE_CORE,
+        {"OPENBLAS_CORETYPE": "Prescott", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+        1,
+    ),
+}
+"""Name -> words before a command, environment and threads that another machine asks for."""
+BEFORE_TRAINING = (
+    *("normalize", "embed", "select", "graph", "cluster", "label", "spread", "propagate"),
+    "evaluate_propagation",
+)
+_RUN_STAGES = """
+import runpy, sys
+stages, sys.argv[1:] = sys.argv[1:], []
+for stage in stages:
+    runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+"""
 NO_ANNOTATIONS = "image,sha256,label,labeled_at,labeled_by\n"
 
 
@@ -95,6 +126,13 @@ class Project:
         """Copy it with its cache, which is cheap."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return replace(self, folder=folder)
+
+    def run_before_training(self, stranger: str) -> None:
+        """Run the stages from `normalize` to `evaluate_propagation` as on another machine."""
+        words, asked, n_threads = STRANGERS[stranger]
+        threads = {name: str(n_threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+        there = replace(self, environment=self.environment | asked | threads)
+        there.run(*words, sys.executable, "-c", _RUN_STAGES, *BEFORE_TRAINING)
 
     def hashes(self, *names: str) -> dict[str, str]:
         """Path -> SHA-256 of each file that is, or is somewhere in, one of the names."""

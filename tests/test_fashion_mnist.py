@@ -1,10 +1,18 @@
 """The default pipeline on real Fashion-MNIST, through the real `dvc` command."""
 
+import os
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.stands import lock_at
-from benchmarks.workspace import workspace
+from benchmarks.workspace import record_outputs, workspace
+from fewlabel.storage import save_array, save_table
+from tests.conftest import BEFORE_TRAINING, STRANGERS, Project
 
 pytestmark = pytest.mark.network
 
@@ -15,7 +23,7 @@ def run():
         work.dvc("repro")
         stages = {record["stage"]: record for record in work.take_stages()}
         lock = YAML(typ="safe").load(work.folder / "dvc.lock")["stages"]
-        yield work.metrics(), stages, lock
+        yield work.metrics(), stages, lock, work.folder
 
 
 def test_propagated_labels_beat_the_published_recipe_and_the_other_training_sets(run):
@@ -40,9 +48,33 @@ def test_every_stage_needs_less_than_4_gb(run):
 
 
 def test_this_cpu_gives_the_recorded_bytes_up_to_the_pseudo_labels(run):
-    (*_, here), recorded = run, lock_at("HEAD")
+    (_, _, here, _), recorded = run, lock_at("HEAD")
     before_training = [
         name for name in recorded if not name.startswith(("train@", "evaluate@", "package"))
     ]
     assert len(before_training) == 10
     assert [name for name in before_training if here[name] != recorded[name]] == []
+
+
+@pytest.fixture(scope="module")
+def of_6000(run, tmp_path_factory):
+    """Return the project with a tenth of the training images, reproduced up to the training."""
+    folder = tmp_path_factory.mktemp("of_6000") / "project"
+    shutil.copytree(run[-1], folder, ignore=shutil.ignore_patterns("cache"))
+    raw = folder / "data" / "raw"
+    for name in ("train_images", "train_labels"):
+        save_array(raw / f"{name}.npy", np.load(raw / f"{name}.npy")[:6000])
+    save_table(raw / "train_files.csv", pd.read_csv(raw / "train_files.csv")[:6000])
+    project = Project(folder, dict(os.environ))
+    for stage in BEFORE_TRAINING:
+        record_outputs(folder)
+        project.run(sys.executable, "-m", f"stages.{stage}")
+    record_outputs(folder)
+    return project
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_another_machine_writes_the_same_bytes(of_6000, stranger):
+    before = of_6000.hashes("data", "models", "metrics")
+    of_6000.run_before_training(stranger)
+    assert of_6000.hashes("data", "models", "metrics") == before
