@@ -123,6 +123,21 @@ def pieces_tables() -> str:
     )
 
 
+def memory_table() -> str:
+    """Stages on large photographs, from benchmarks/memory.json."""
+    report = load_json(ROOT / "benchmarks/memory.json")
+    runs = report["runs"]
+    cells = {
+        (record["stage"], i): f"{record['seconds']:,.0f} s, {record['peak_memory_mb']:,.0f} MB"
+        for i, run in enumerate(runs)
+        for record in run["stages"]
+    }
+    stages = dict.fromkeys(stage for stage, _ in cells)
+    sizes = [f"{run['images']:,} x {run['side']} x {run['side']} x 3" for run in runs]
+    rows = [[stage, *(cells[stage, i] for i in range(len(runs)))] for stage in stages]
+    return f"{report['machine']}:\n\n{markdown_table(['stage', *sizes], rows)}"
+
+
 def ablation_table() -> str:
     """Accuracy of the pseudo-labels after each change, from study/rows/pipeline/."""
     accuracy = measured("ablation").pivot_table(
@@ -141,7 +156,7 @@ def dag() -> str:
 
 PARTS = {
     "README.md": (training_sets_table,),
-    "docs/performance.md": (accuracy_table, times_table, pieces_tables),
+    "docs/performance.md": (accuracy_table, times_table, pieces_tables, memory_table),
     "docs/reproducibility.md": (dag,),
     "docs/decisions/README.md": (ablation_table,),
 }
