@@ -84,12 +84,14 @@ class DatasetMethod(Strict):
     ----------
     facts
         None where they are known only when it is read.
-    knows_labels
-        Whether it has the labels of its training images, so that an oracle can be asked.
     """
 
     facts: ClassVar[Facts | None] = None
-    knows_labels: ClassVar[bool] = True
+
+    @property
+    def no_oracle(self) -> str | None:
+        """Why nobody knows the labels of its training images, if so."""
+        return None
 
     @property
     def own_files(self) -> Path | None:

@@ -160,11 +160,8 @@ class Params(Strict):
     def _problems_of_the_dataset(self) -> Iterator[str]:
         dataset, name = chosen("datasets", self.dataset), self.dataset.name
         yield from dataset.problems()
-        if self.label.source == "oracle" and not dataset.knows_labels:
-            yield (
-                f"label.source is 'oracle', but must be 'human' where dataset.name is {name}: "
-                "nothing else knows the labels"
-            )
+        if self.label.source == "oracle" and dataset.no_oracle:
+            yield f"label.source is 'oracle', but must be 'human' where {dataset.no_oracle}"
         n_images, shape = None, None
         if dataset.facts:  # else they are known when it is read
             n_images, shape = dataset.facts.n_train_images, dataset.facts.image_shape

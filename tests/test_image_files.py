@@ -39,10 +39,10 @@ def save(path, size=(9, 7), color=(200, 100, 0), mode="RGB"):
     return path
 
 
-def read(folder, *, size=8, test_labels=None):
+def read(folder, *, size=8, **labels):
     folder_settings = settings_of("datasets", "folder")
     images = folder_settings(
-        path=str(folder), image_size=size, class_names=CLASSES, test_labels=test_labels
+        path=str(folder), image_size=size, class_names=CLASSES, **labels
     ).read()
     return images._replace(arrays={name: stack[:] for name, stack in images.arrays.items()})
 
@@ -411,10 +411,48 @@ def test_the_table_itself_is_no_image_to_test_with(tmp_path):
         read(tmp_path, test_labels="labels.csv")
 
 
-def test_test_labels_beside_an_npz_are_refused(tmp_path):
+@pytest.mark.parametrize("key", ["test_labels", "train_labels"])
+def test_a_table_of_labels_beside_an_npz_is_refused(tmp_path, key):
     np.savez(tmp_path / "a.npz", images=np.ones((2, 3, 3), np.uint8))
-    with pytest.raises(ImageFilesError, match=r"test_labels is test\.csv, but must be null where"):
-        read(tmp_path / "a.npz", test_labels="test.csv")
+    with pytest.raises(ImageFilesError, match=rf"{key} is some\.csv, but must be null where"):
+        read(tmp_path / "a.npz", **{key: "some.csv"})
+
+
+def test_class_folders_and_tables_say_the_true_classes(tmp_path):
+    for name in ("dog/a.png", "cat/deep/b.png", "cat/c.png", "d.png"):
+        save(tmp_path / "all" / name)
+    (tmp_path / "all/test.csv").write_text("image,label\nd.png,dog\n")
+    of_folders = read(tmp_path / "all", train_labels=".", test_labels="test.csv")
+    assert of_folders.names == ["cat/c.png", "cat/deep/b.png", "dog/a.png"]
+    assert of_folders.arrays["train_labels"].tolist() == [0, 0, 1]
+    assert of_folders.arrays["test_labels"].tolist() == [1]
+
+
+def test_a_table_may_have_the_classes_of_images_to_test_with_too(tmp_path):
+    for name in ("a.png", "b.png", "test/cat/c.png"):
+        save(tmp_path / name)
+    table = "image,label\nb.png,cat\na.png,dog\ntest/cat/c.png,dog\n"
+    (tmp_path / "labels.csv").write_text(table)
+    images = read(tmp_path, train_labels="labels.csv", test_labels="test")
+    assert images.names == ["a.png", "b.png"]
+    assert images.arrays["train_labels"].tolist() == [1, 0]
+    assert images.arrays["test_labels"].tolist() == [0]
+
+
+def test_true_classes_of_some_images_only_are_refused(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("image,label\nb.png,cat\n")
+    words = r"has no class of 2 of 3 images to train on in .*, such as a\.png; name all, or none"
+    with pytest.raises(ImageFilesError, match=words):
+        read(tmp_path, train_labels="labels.csv")
+
+
+def test_true_classes_outside_the_folder_are_refused(tmp_path):
+    save(tmp_path / "x" / "a.png")
+    (tmp_path / "labels.csv").write_text("image,label\na.png,cat\n")
+    with pytest.raises(ImageFilesError, match=r"train_labels is \.\./labels.csv, but must be null"):
+        read(tmp_path / "x", train_labels="../labels.csv")
 
 
 def test_no_image_is_an_error(tmp_path):
@@ -438,10 +476,12 @@ def test_no_image_is_an_error(tmp_path):
 
 def test_arrays_of_an_npz(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (5, 6, 4, 3)).astype(np.uint8)
-    np.savez(tmp_path / "a.npz", images=images, test_images=~images[:2], test_labels=[1, 0])
+    tests = {"test_images": ~images[:2], "test_labels": [1, 0]}
+    np.savez(tmp_path / "a.npz", images=images, train_labels=[0, 1, 1, 0, 1], **tests)
     read_back = read(tmp_path / "a.npz")
     np.testing.assert_array_equal(read_back.arrays["train_images"], images)
     assert read_back.arrays["test_labels"].tolist() == [1, 0]
+    assert read_back.arrays["train_labels"].tolist() == [0, 1, 1, 0, 1]
     assert read_back.names == list("01234")
     assert len(set(read_back.sha256)) == 5
 
@@ -468,6 +508,11 @@ def test_arrays_of_an_npz(tmp_path):
             "0 to 1",
         ),
         ({"images": np.uint8(3)}, "must be uint8"),
+        ({"images": np.zeros((2, 3, 3), np.uint8), "train_labels": [0]}, "one of train_labels for"),
+        (
+            {"images": np.zeros((2, 3, 3), np.uint8), "train_labels": [0, -1]},
+            "train_labels of .* 0 ",
+        ),
         ({"images": np.zeros((9**9, 0, 3), np.uint8)}, "must be uint8"),
         (
             {

@@ -164,7 +164,7 @@ def test_a_classifier(name, images):
 def test_what_is_known_of_a_data_set(name):
     dataset = make("datasets", name)
     if dataset.facts is None:
-        assert not dataset.knows_labels
+        assert dataset.no_oracle
         assert dataset.own_files is not None
     else:
         assert min(dataset.facts[:2]) > 0

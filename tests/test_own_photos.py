@@ -70,6 +70,7 @@ def write_npz(project, seed=0):
         images=images[N_TEST:],
         test_images=images[:N_TEST],
         test_labels=labels[:N_TEST],
+        train_labels=labels[N_TEST:],
     )
     label_of = {str(i): CLASSES[label] for i, label in enumerate(labels[N_TEST:])}
     return "data/images/photos.npz", None, label_of
@@ -223,3 +224,26 @@ def test_photographs_of_other_branches_come_back(mine):
     mine.run("git", "checkout", "--quiet", "other")
     mine.dvc("checkout", "--force")
     assert owned(mine) == others
+
+
+def test_an_oracle_may_know_the_classes(mine):
+    label_of = json.loads((mine.folder / ".git/label_of.json").read_text())
+    settings = {"label.source": "oracle"}
+    folder = mine.folder / "data/images/photos"
+    if folder.is_dir():
+        table = pd.DataFrame({"image": list(label_of), "label": list(label_of.values())})
+        table.to_csv(folder / "classes.csv", index=False)
+        settings["dataset.folder.train_labels"] = "classes.csv"
+        mine.dvc("add", "--quiet", "data/images/photos")
+    mine.set(settings)
+    mine.repro("select", "label", "evaluate_propagation")
+    names = pd.read_csv(mine.folder / "data/raw/train_files.csv", dtype=str)["image"]
+    truth = np.array([CLASSES.index(label_of[name]) for name in names])
+    for baseline in ("random_subset", "representatives"):
+        labels = np.load(mine.folder / f"data/{baseline}/labels.npy")
+        assert (labels >= 0).sum() == N_LABELS
+        np.testing.assert_array_equal(labels[labels >= 0], truth[labels >= 0])
+    propagated = np.load(mine.folder / "data/propagated/labels.npy")
+    metrics = json.loads((mine.folder / "metrics/propagation.json").read_text())
+    right = (propagated == truth)[propagated >= 0].mean()
+    assert metrics["label_accuracy"] == pytest.approx(right)

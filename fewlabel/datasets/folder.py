@@ -1,7 +1,6 @@
 """A user's own images: a folder of PNG and JPEG files, or an .npz with arrays."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
@@ -29,7 +28,16 @@ class Settings(DatasetMethod):
         "label, or a sub-folder that has a sub-folder for each class.",
     )
 
-    knows_labels: ClassVar[bool] = False
+    train_labels: str | None = Field(
+        None,
+        description="null, or the true classes of all other images, for an oracle: as test_labels, "
+        "or . where the folder has a sub-folder for each class.",
+    )
+
+    @property
+    def no_oracle(self) -> str | None:
+        knows = self.train_labels is not None or self.own_files.suffix == ".npz"
+        return None if knows else "dataset.name is folder and dataset.folder.train_labels is null"
 
     @property
     def own_files(self) -> Path:
@@ -48,14 +56,13 @@ class Settings(DatasetMethod):
         return self.class_names
 
     def read(self) -> Images:
-        from fewlabel.datasets.image_files import read_image_files, wrong_test_labels
+        from fewlabel.datasets.image_files import read_image_files, wrong_labels
         from fewlabel.datasets.npz import read_npz
 
         if self.own_files.suffix != ".npz":
             return read_image_files(**dict(self))
-        if self.test_labels is not None:
-            raise wrong_test_labels(
-                self.test_labels,
-                "null where dataset.folder.path is an .npz, which holds its own test_labels",
-            )
+        for key in ("test_labels", "train_labels"):
+            if (value := getattr(self, key)) is not None:
+                allowed = f"null where dataset.folder.path is an .npz, which holds its own {key}"
+                raise wrong_labels(key, value, allowed)
         return read_npz(self.path, len(self.class_names))

@@ -8,7 +8,7 @@ import os
 import posixpath
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -104,7 +104,12 @@ def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def read_image_files(
-    path: str, *, image_size: int, class_names: list[str], test_labels: str | None
+    path: str,
+    *,
+    image_size: int,
+    class_names: list[str],
+    test_labels: str | None,
+    train_labels: str | None,
 ) -> Images:
     """Read a folder of images, as `fewlabel.datasets.folder.Settings` describes it.
 
@@ -117,25 +122,32 @@ def read_image_files(
         raise ImageFilesError(
             f"dataset.folder.path is {named}, but must be a folder or an .npz file"
         )
-    names = [name for name in list_files(place) if not name.endswith(".dvc")]
-    if test_labels is None:
-        return split(place, _read_all(place, names, image_size), {})
-    table = posixpath.normpath(test_labels)
-    if not test_labels or table in (".", "..") or table.startswith(("/", "../")):
-        raise wrong_test_labels(test_labels, f"null, or a CSV or a folder inside {place}")
-    names = [name for name in names if name != table]
-    class_of = _test_classes(place, names, class_names, table)
-    if not class_of:
-        raise wrong_test_labels(test_labels, "null where there is no image to test with")
+    tables = {
+        key: _inside(place, key, value)
+        for key, value in (("test_labels", test_labels), ("train_labels", train_labels))
+        if value is not None
+    }
+    files = [name for name in list_files(place) if not name.endswith(".dvc")]
+    names = [name for name in files if name not in tables.values()]
+    tests, answers = dict[str, int](), None
+    if test_labels is not None:
+        tests = _classes(place, names, class_names, "test_labels", tables["test_labels"])
+        if not tests:
+            allowed = "null where there is no image to test with"
+            raise wrong_labels("test_labels", test_labels, allowed)
+    if train_labels is not None:
+        table = tables["train_labels"]
+        answers = _classes(place, names, class_names, "train_labels", table, besides=tests)
     found = _read_all(place, names, image_size)
-    if all(isinstance(found[name], str) for name in class_of):
-        name = min(class_of)
-        raise wrong_test_labels(
+    if test_labels is not None and all(isinstance(found[name], str) for name in tests):
+        name = min(tests)
+        raise wrong_labels(
+            "test_labels",
             test_labels,
-            f"null, or name an image that can be used, as none of {len(class_of)} there can "
+            f"null, or name an image that can be used, as none of {len(tests)} there can "
             f"({printable(name)}: {found[name]})",
         )
-    return split(place, found, class_of)
+    return split(place, found, tests, answers)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -239,8 +251,14 @@ def _check_name(place: Path, name: str) -> None:
         raise ValueError("its name has a control character or a line separator")
 
 
-def split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
-    """Skip copies, and split into the images to train on and those to test with."""
+def split(
+    place: Path, found: Found, class_of: dict[str, int], answers: dict[str, int] | None
+) -> Images:
+    """Skip copies, and split into the images to train on and those to test with.
+
+    `class_of` has the class of each image to test with; `answers`, if there are any, that of each
+    to train on.
+    """
     first_with: dict[str, str] = {}
     # A copy of an image to test with must not be trained on.
     for name in sorted(found, key=lambda name: name not in class_of):
@@ -258,7 +276,7 @@ def split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
     shape = max((image.shape for image, _ in usable.values()), key=len)  # gray becomes colored
     arrays: dict[str, Indexed] = {
         "train_images": ImageStack([usable[name][0] for name in train], shape),
-        "train_labels": np.full(len(train), -1, np.int64),
+        "train_labels": _answered(place, train, answers),
         "test_images": ImageStack([usable[name][0] for name in test], shape),
         "test_labels": np.array([class_of[name] for name in test], np.int64),
     }
@@ -266,25 +284,59 @@ def split(place: Path, found: Found, class_of: dict[str, int]) -> Images:
     return Images(arrays, train, [usable[name][1] for name in train], skipped)
 
 
-def wrong_test_labels(value: str, allowed: str) -> ImageFilesError:
+def _answered(place: Path, names: list[str], answers: dict[str, int] | None) -> np.ndarray:
+    """Return the class of each image, -1 where there are no answers; if there are, to all."""
+    if answers is None:
+        return np.full(len(names), -1, np.int64)
+    if missing := [name for name in names if name not in answers]:
+        raise ImageFilesError(
+            f"dataset.folder.train_labels has no class of {len(missing):,} of {len(names):,} "
+            f"images to train on in {place}, such as {printable(missing[0], SHOWN)}; name all, or "
+            "none"
+        )
+    return np.array([answers[name] for name in names], np.int64)
+
+
+def wrong_labels(key: str, value: str, allowed: str) -> ImageFilesError:
     """Return the error of a setting that is not what is allowed."""
     named = printable(value, SHOWN) or "''"
-    return ImageFilesError(f"dataset.folder.test_labels is {named}, but must be {allowed}")
+    return ImageFilesError(f"dataset.folder.{key} is {named}, but must be {allowed}")
 
 
-def _test_classes(
-    place: Path, names: list[str], class_names: list[str], test_labels: str
+def _inside(place: Path, key: str, value: str) -> str:
+    """Return the path, in the folder, of what has the classes of images."""
+    table = posixpath.normpath(value)
+    outside = table == ".." or table.startswith(("/", "../"))
+    if not value or outside or (table == "." and key == "test_labels"):
+        raise wrong_labels(key, value, f"null, or a CSV or a folder inside {place}")
+    return table
+
+
+def _classes(
+    place: Path,
+    names: list[str],
+    class_names: list[str],
+    key: str,
+    table: str,
+    besides: Container[str] = (),
 ) -> dict[str, int]:
-    """Return name -> position of its class, of each image to test with."""
-    source = place / test_labels
+    """Return name -> position of its class, of each image that a CSV or a folder has a class of.
+
+    Those `besides` have one already, which a folder of all of them does not say.
+    """
+    source = place / table
     if is_folder(source):
-        prefix = f"{test_labels}/"
+        prefix = "" if table == "." else f"{table}/"
         inside = [name for name in names if name.startswith(prefix) and has_image_name(name)]
-        lines = [{"image": name, "label": name[len(prefix) :].split("/")[0]} for name in inside]
+        lines = [
+            {"image": name, "label": name[len(prefix) :].split("/")[0]}
+            for name in inside
+            if name not in besides
+        ]
     elif os.path.exists(source):  # noqa: PTH110 (pathlib's raises for long names)
         lines = read_label_table(source)
     else:
-        raise wrong_test_labels(test_labels, f"a CSV or a folder in {place}")
+        raise wrong_labels(key, table, f"a CSV or a folder in {place}")
     position = {name: i for i, name in enumerate(class_names)}
     there, class_of = set(names), dict[str, int]()
     for line in lines:

@@ -36,7 +36,8 @@ def read_npz(path: str, n_classes: int) -> Images:
     """Read `images`, uint8 of shape (n_images, height, width) or (n_images, height, width, 3).
 
     They stay as they are. To test with, there may be `test_images` and `test_labels`, positions of
-    the classes; images to test with are not trained on. An `ImageFilesError` says what is wrong.
+    the classes; images to test with are not trained on. For an oracle, there may be `train_labels`,
+    of `images`. An `ImageFilesError` says what is wrong.
     """
     place = Path(path)
     try:
@@ -56,12 +57,15 @@ def _read(place: Path, archive: zipfile.ZipFile, n_classes: int) -> Images:
             f"{printable(', '.join(stored), SHOWN) or 'none'}"
         )
     headers: dict[str, _Header] = {}
-    for name in ("images", "test_images", "test_labels"):
+    for name in ("images", "train_labels", "test_images", "test_labels"):
         if name in stored:
             with archive.open(stored[name]) as member:
                 headers[name] = _header(member)
     _check(place, headers)
-    labels = _labels(place, archive, stored, n_classes)
+    answers, labels = (
+        _labels(place, archive, stored[name], n_classes) if name in stored else None
+        for name in ("train_labels", "test_labels")
+    )
     found: Found = {}
     decoded = DecodedImages()
     for name, prefix in (("test_images", "test_images[{}]"), ("images", "{}")):
@@ -70,7 +74,9 @@ def _read(place: Path, archive: zipfile.ZipFile, n_classes: int) -> Images:
                 rows = _rows(member, f"read {name} of {place}")
                 for i, row in enumerate(rows):
                     found[prefix.format(i)] = (decoded.add(row), hashlib.sha256(row).hexdigest())
-    return split(place, found, {f"test_images[{i}]": n for i, n in enumerate(labels)})
+    tests = {f"test_images[{i}]": n for i, n in enumerate(labels or [])}
+    trained = None if answers is None else {str(i): n for i, n in enumerate(answers)}
+    return split(place, found, tests, trained)
 
 
 def _header(member: IO[bytes]) -> _Header:
@@ -92,7 +98,7 @@ def _rows(member: IO[bytes], description: str) -> Iterator[Any]:
 
 def _check(place: Path, headers: dict[str, _Header]) -> None:
     """Refuse other arrays than `read_npz` describes, and more of them than the disk takes."""
-    for name in headers.keys() - {"test_labels"}:
+    for name in headers.keys() - {"train_labels", "test_labels"}:
         shape, is_fortran, dtype = headers[name]
         is_stack = len(shape) >= 3 and shape[3:] in ((), (3,)) and min(shape[1:]) > 0
         if dtype != np.uint8 or not is_stack or is_fortran:
@@ -110,6 +116,11 @@ def _check(place: Path, headers: dict[str, _Header]) -> None:
             f"{place} must have images, test_images of their shape, and one of test_labels for "
             f"each; not {shape}, {test_shape} and {labels_shape}"
         )
+    if (answers_shape := shapes.get("train_labels", shape[:1])) != shape[:1]:
+        raise ImageFilesError(
+            f"{place} must have one of train_labels for each of {shape[0]:,} images, not "
+            f"{answers_shape}"
+        )
     needed, free = prod(shape) + prod(test_shape), shutil.disk_usage(".").free
     if needed > free:
         raise ImageFilesError(
@@ -119,19 +130,17 @@ def _check(place: Path, headers: dict[str, _Header]) -> None:
 
 
 def _labels(
-    place: Path, archive: zipfile.ZipFile, stored: dict[str, zipfile.ZipInfo], n_classes: int
+    place: Path, archive: zipfile.ZipFile, file: zipfile.ZipInfo, n_classes: int
 ) -> list[int]:
-    """Read the position of the class of each image to test with."""
-    if "test_labels" not in stored:
-        return []
-    with archive.open(stored["test_labels"]) as member:
+    """Read the position of the class of each image."""
+    with archive.open(file) as member:
         _, _, dtype = _header(member)
     if dtype.kind in "iuf":
-        with archive.open(stored["test_labels"]) as member:
-            labels = np.fromiter(_rows(member, "read test_labels"), dtype)
+        with archive.open(file) as member:
+            labels = np.fromiter(_rows(member, f"read {file.filename}"), dtype)
         if np.isin(labels, range(n_classes)).all():
             return list(map(int, labels))
     raise ImageFilesError(
-        f"test_labels of {place} must be 0 to {n_classes - 1}, positions in "
-        "dataset.folder.class_names"
+        f"{file.filename.removesuffix('.npy')} of {place} must be 0 to {n_classes - 1}, positions "
+        "in dataset.folder.class_names"
     )

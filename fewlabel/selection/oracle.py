@@ -17,13 +17,19 @@ def oracle_labels(labels: Ints, chosen: Ints, *, error_rate: float, seed: int) -
     Raises
     ------
     FewlabelError
-        Where all images are of one class, so that no answer can be wrong.
+        Where the class of an image is not known; where all images are of one class, so that no
+        answer can be wrong.
 
     Examples
     --------
     >>> oracle_labels(np.array([2, 0, 1, 1]), np.array([0, 3]), error_rate=0, seed=0)
     array([ 2, -1, -1,  1])
     """
+    if (labels < 0).any():
+        raise FewlabelError(
+            "label.source is oracle, but must be human where the data set has no labels of the "
+            "training images; an .npz may hold train_labels"
+        )
     rng = np.random.default_rng([seed, 2])
     errs = rng.random(len(labels)) < error_rate
     n_classes = labels.max() + 1
