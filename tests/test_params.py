@@ -123,7 +123,9 @@ CHOICES = {
     "train.mlp.features": ["pixels", "embedding"],
     "train.wide_mlp.features": ["pixels", "embedding"],
 }
-OF_A_FOLDER = ["dataset.folder.path", "dataset.folder.class_names", "dataset.folder.test_labels"]
+OF_A_FOLDER = [
+    f"dataset.folder.{key}" for key in ("path", "class_names", "test_labels", "train_labels")
+]
 FOLDER = {
     "dataset.name": "folder",
     "dataset.folder.path": "data/images/photos",
@@ -400,7 +402,7 @@ def test_patches_that_images_do_not_have(read, wrong, words):
 
 def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
     # Color images have patches of one pixel; how large images are is not known yet.
-    params = read(changed(**FOLDER | {f"{PATCHES}patch_size": 1, f"{PATCHES}pooling_grid": 400}))
+    params = read(changed(**FOLDER | {f"{PATCHES}patch_size": 1, f"{PATCHES}pooling_grid": 32}))
     assert params.embed.patches.patch_size == 1
     message = refusal(read, changed(**FOLDER | {f"{PATCHES}n_leading_components": 513}))
     assert "n_leading_components is 513, but must be at most 512" in message

@@ -35,8 +35,8 @@ class Settings(EmbeddingMethod):
         4,
         ge=1,
         le=MAX_POSITIONS // 2,
-        description="The image is pooled over this many regions per side: at most its side - "
-        "patch_size + 1.",
+        description="The image is pooled over this many regions per side: at most 32, and its "
+        "side - patch_size + 1.",
     )
     n_components: PositiveInt = Field(
         512,
