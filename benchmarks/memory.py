@@ -25,13 +25,13 @@ NETWORKS = ("cnn", "wide_mlp")
 SHORT = {
     f"train.cnn_mlp_ensemble.{network}.{key}": n
     for network in NETWORKS
-    for key, n in (("epochs", 1), ("min_steps", 30))
+    for key, n in (("epochs", 1), ("min_steps", 10))
 }
 
 
 def main(photos: Path) -> None:
     """Run the default pipeline on each number and size of images; print tables and write them."""
-    report: dict = {"machine": MACHINE, "training": "1 epoch, 30 steps at least", "runs": []}
+    report: dict = {"machine": MACHINE, "training": "1 epoch, 10 steps at least", "runs": []}
     for n_images, side in SIZES:
         with workspace() as work:
             stages = run(work, photos, n_images, side)
