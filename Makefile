@@ -5,12 +5,13 @@ LOCK := requirements/$(EXTRA).txt
 PINNED := .venv/pinned-$(EXTRA)
 INSTALLED := .venv/installed-$(EXTRA)
 TRAINING_SETS := random_subset representatives propagated
+WITHOUT_NETWORK := -n 3 --dist worksteal -m "not network and not browser"
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test test-browser test-network lint bench ablation accuracy trust demo-own-images study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy trust demo-own-images study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +46,10 @@ verify: $(INSTALLED) ## Hash what lies in the workspace, the cache and the remot
 	@python -m fewlabel.verify
 
 test: $(INSTALLED) ## Run the tests that need no network.
-	python -m pytest -n 3 --dist worksteal --durations 25 -m "not network and not browser"
+	python -m pytest $(WITHOUT_NETWORK) --durations 25
+
+coverage: $(INSTALLED) ## Run the same tests; name the lines and branches that none of them runs.
+	python -m pytest $(WITHOUT_NETWORK) --cov
 
 test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, which is installed if it is missing.
 	@command -v chromium >/dev/null \
@@ -102,5 +106,5 @@ lock: ## Resolve pyproject.toml into requirements/*.txt again (needs uv 0.9 or l
 	done
 
 clean: ## Remove .venv and what tools left; data and models stay.
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis dvc_plots
+	rm -rf .venv .coverage .pytest_cache .ruff_cache .hypothesis dvc_plots
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from fewlabel.methods import CHOICES, names
+from fewlabel.settings import Params
 from fewlabel.storage import save_json
 from study.settings import settings
 
@@ -25,14 +27,6 @@ MODULES = {
     "pipeline": "study.pipeline",
 }
 """Section of study/params.yaml -> the module that runs its rows."""
-CHOSEN_BY = {
-    "datasets": "dataset.name",
-    "embeddings": "embed.method",
-    "selection": "cluster.method",
-    "propagation": "propagate.method",
-    "classifiers": "train.model",
-}
-"""Kind of method, which is a folder of fewlabel/ -> the setting of params.yaml that chooses."""
 # A hash pins published data, whatever code gets them; an oracle answers in place of people; and
 # settings.py checks settings, but adds none.
 _WITHOUT_EFFECT = (
@@ -77,12 +71,22 @@ def pipeline_modules(row: dict) -> set[str]:
     every_run = row.get("settings", {})
     some_runs = row.get("steps", {}).values()
     modules = {f"stages.{file.stem}" for file in Path("stages").glob("[!_]*.py")}
-    for kind, key in CHOSEN_BY.items():
-        section, name = key.split(".")
+    for kind, name in CHOICES.items():
+        section = section_of(kind)
+        key = f"{section}.{name}"
         chosen = {every_run.get(key, params[section][name])}
         chosen |= {changes[key] for changes in some_runs if key in changes}
         modules |= {f"fewlabel.{kind}.{method}" for method in chosen}
     return modules
+
+
+def section_of(kind: str) -> str:
+    """Return the section of params.yaml that chooses, and has, the methods of a kind."""
+    return next(
+        section
+        for section, field in Params.model_fields.items()
+        if set(names(kind)) <= set(getattr(field.annotation, "model_fields", ()))
+    )
 
 
 def code_hash(file: str) -> str:

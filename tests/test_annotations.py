@@ -348,6 +348,16 @@ def test_the_person_is_gits_user_or_that_of_the_login(tmp_path, monkeypatch):
     assert clean_name(f" \x1b[31m{'x' * 200}\n") == "[31m" + "x" * 76
 
 
+@pytest.mark.parametrize("error", [KeyError("no such user id"), OSError("no such user id")])
+def test_a_person_without_a_name_is_none(tmp_path, monkeypatch, error):
+    def nobody():
+        raise error
+
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert current_person() == ""
+
+
 # What git makes of labels that are given in two clones.
 
 

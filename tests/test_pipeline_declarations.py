@@ -18,18 +18,10 @@ from dvc.repo import Repo
 from benchmarks.workspace import record_outputs
 from fewlabel.methods import CHOICES, names
 from fewlabel.settings import read_params
-from study.code import all_imports, file_of
+from study.code import all_imports, file_of, section_of
 from tests.conftest import TINY_NETWORKS
 
 RESULTS = ("data", "models", "metrics")
-
-SECTIONS = {
-    "datasets": "dataset",
-    "embeddings": "embed",
-    "selection": "cluster",
-    "propagation": "propagate",
-    "classifiers": "train",
-}
 TRAINING_SET = "@propagated"
 
 # One after the other, so that each setting that chooses a method is once all that it can be.
@@ -187,7 +179,7 @@ def test_declared_modules_are_the_imported_and_the_chosen_ones(reproduced, stage
             methods = {f"fewlabel.{kind}.{name}" for name in names(kind)}
             # What one method needs, a stage declares whichever is chosen.
             expected |= set().union(*(all_imports(method) - {method} for method in methods))
-            section = getattr(settings, SECTIONS[kind])
+            section = getattr(settings, section_of(kind))
             expected.add(f"fewlabel.{kind}.{getattr(section, CHOICES[kind])}")
         assert stage.modules == {file_of(name) for name in expected}, stage.name
 

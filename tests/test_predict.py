@@ -146,3 +146,21 @@ def test_probabilities_that_are_no_numbers_are_refused(capsysbinary, monkeypatch
         "model.zip gives b.png probabilities that are not finite numbers; it must be trained again"
     )
     assert not printed(capsysbinary)
+
+
+def test_images_are_printed_also_where_none_of_a_batch_can_be_read(capsysbinary):
+    for name, content in {"a.png": b"", "b.png": b"text", "c.png": None}.items():
+        save(name)
+        if content is not None:
+            with open(name, "wb") as file:  # noqa: PTH123
+                file.write(content)
+    with pytest.raises(FewlabelError, match=r"^2 of 3 are no whole PNG or JPEG images: a\.png \("):
+        command.predict("model", ["a.png", "b.png", "c.png"], "csv", batch_size=2)
+    assert printed(capsysbinary) == b"image,label,probability\nc.png,dog,1.0000\n"
+
+
+def test_a_folder_without_an_image_is_named(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "notes.txt").touch()
+    with pytest.raises(FewlabelError, match="^photos has no PNG or JPEG file$"):
+        command.predict("model", ["photos"], "csv")
