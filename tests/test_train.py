@@ -84,6 +84,14 @@ def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypa
     assert written(tmp_path) == []
 
 
+def test_labels_of_one_class_only_stop_the_stage(fit, tmp_path, vouch):
+    save_array(LABELS, np.where(np.arange(40) < 5, 1, -1))
+    vouch()
+    with pytest.raises(FewlabelError, match=rf"^{LABELS} has labels of one class only, .* raise"):
+        fit(**{"train.model": "logistic_regression"})
+    assert written(tmp_path) == []
+
+
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", ["batch_size", "min_steps"])
 def test_more_memory_than_there_is_stops_the_stage(fit, tmp_path, name, monkeypatch):
