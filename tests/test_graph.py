@@ -1,17 +1,26 @@
 """The kNN graph and the spreading of labels against slow references."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.semi_supervised import LabelSpreading
 
+from fewlabel.errors import FewlabelError
 from fewlabel.propagation.knn_graph import (
     affinity_graph,
     graph_smoothed_features,
     nearest_neighbors,
     spread_labels,
 )
+from fewlabel.settings import read_params
+from fewlabel.storage import save_array
+from stages import graph as graph_stage
+
+CHECKOUT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,20 @@ def test_affinity_graph_is_symmetric_and_normalized():
     # The spectrum of D^-1/2 W D^-1/2 lies in [-1, 1] and reaches 1: spreading neither grows nor
     # dies out.
     np.testing.assert_allclose(np.abs(np.linalg.eigvalsh(dense)).max(), 1, rtol=1e-5)
+
+
+def test_no_more_neighbors_than_there_are_other_images(tmp_path, monkeypatch, vouch):
+    monkeypatch.chdir(tmp_path)
+    params = read_params(CHECKOUT / "tests/params.yaml")
+    assert params.graph.n_neighbors == 10
+    save_array("data/embedded/train_embedding.npy", np.eye(10, dtype=np.float32))
+    vouch()
+    with pytest.raises(FewlabelError, match=r"^graph\.n_neighbors is 10, but must be at most 9, "):
+        graph_stage.main(params)
+    save_array("data/embedded/train_embedding.npy", np.eye(11, dtype=np.float32))
+    vouch()
+    graph_stage.main(params)
+    assert sparse.load_npz("data/graph/affinity.npz").shape == (11, 11)
 
 
 def test_affinity_graph_of_equal_images():

@@ -1,6 +1,8 @@
 """The labeling page's server: who it lets in, and what it does with annotations."""
 
+import io
 import json
+import resource
 import socket
 import threading
 import time
@@ -12,10 +14,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 from fewlabel.annotation.annotations import NO_CLASS, NOT_SURE, Annotation, AnnotationsError
 from fewlabel.annotation.queries import Queries
+from fewlabel.methods import settings_of
+from fewlabel.storage import save_array
 from fewlabel.web.app import create_app
+from fewlabel.web.images import png_reader
 from fewlabel.web.server import create_server
 from fewlabel.web.session import LEASE_SECONDS, LabelingSession
 
@@ -373,6 +379,30 @@ def test_idle_connections_are_closed_even_if_there_are_more_than_allowed(tmp_pat
     for connection in idle:
         connection.close()
     server.close()
+
+
+def test_a_low_limit_of_open_files_is_raised(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (500, limits[1]))
+        server = create_server(start(tmp_path), listener)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert 500 < server.adj.connection_limit < soft
+    assert hard == limits[1]
+    server.close()
+
+
+def test_an_image_of_an_array_is_shown_as_it_is(tmp_path, monkeypatch, vouch):
+    images = np.random.default_rng(0).integers(256, size=(2, 5, 7), dtype=np.uint8)
+    monkeypatch.chdir(tmp_path)
+    save_array("data/raw/train_images.npy", images)
+    vouch()
+    read = png_reader(settings_of("datasets", "digits")(), ["0", "1"])
+    for small in (True, False):
+        np.testing.assert_array_equal(Image.open(io.BytesIO(read(1, small))), images[1])
 
 
 def test_a_large_body_is_refused(served):

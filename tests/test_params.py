@@ -421,6 +421,12 @@ def test_standardized_pixels_are_refused_where_black_must_be_0(read, others, ask
     assert f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {asks}" in message
 
 
+@pytest.mark.parametrize("model", ["logistic_regression", "mlp"])
+def test_standardized_pixels_are_accepted_where_black_may_be_anything(read, model):
+    others = {"embed.method": "pca", "train.model": model}
+    assert read(changed(**others | {"normalize.method": "standard"})).train.model == model
+
+
 # Ordered: pytest-xdist needs the same order of tests in each of its processes.
 @pytest.mark.parametrize("key", sorted({key.rpartition(".")[0] for key, _ in walk(VALUES)} | {""}))
 def test_an_unknown_key_is_refused_with_those_allowed(read, key):

@@ -113,6 +113,22 @@ def test_weights_elsewhere_are_refused(model, link):
         PortableClassifier(model)
 
 
+@pytest.mark.parametrize("kind", ["external", "virtual"])
+def test_values_of_weights_in_other_files_are_refused(model, kind):
+    content = io.BytesIO()
+    with h5py.File(content, "w") as weights:
+        group = weights.create_group("layers/dense/vars")
+        if kind == "external":
+            group.create_dataset("0", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+        else:
+            layout = h5py.VirtualLayout((4,), "u1")
+            layout[:] = h5py.VirtualSource("/etc/theirs.h5", "x", (4,))
+            group.create_virtual_dataset("0", layout)
+    changed(model, **{"model.weights.h5": content.getvalue()})
+    with pytest.raises(ModelFileError, match="has weights in other files"):
+        PortableClassifier(model)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -185,3 +201,18 @@ def test_onnx_needs_its_library(model, tmp_path, monkeypatch):
     monkeypatch.setattr("fewlabel.predictor.find_spec", lambda name: None)
     with pytest.raises(FewlabelError, match=r"pip install 'fewlabel\[onnx\]'"):
         export(model, "onnx", tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "savedmodel"])
+def test_an_export_that_fails_leaves_nothing(model, tmp_path, monkeypatch, file_format):
+    def half(self, path, **options):
+        if file_format == "savedmodel":
+            path.mkdir()
+            path = path / "saved_model.pb"
+        path.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(import_keras().Model, "export", half)
+    with pytest.raises(OSError, match="no space left"):
+        export(model, file_format, tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["classifier.keras"]

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
+from sklearn.preprocessing import FunctionTransformer
 
+from fewlabel.methods import Pool, settings_of
 from fewlabel.propagation.cluster import spread_over_clusters
 from fewlabel.propagation.graph import spread_over_graph
+from fewlabel.propagation.kernel_regression import MIN_COMPONENTS
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors, spread_labels
 from fewlabel.propagation.percentile import most_confident
 from fewlabel.propagation.regression import combine_with_graph
+from fewlabel.rows import ImageRows
 
 # Few different values, so that ties are common; the infinities are what labeled images have.
 CONFIDENCES = st.sampled_from([-np.inf, -2.5, -1.0, 0.0, 1e-7, 1.0, np.inf])
@@ -225,3 +229,32 @@ def test_combined_scores_solve_the_linear_systems(
     margin = np.where(labeled, np.inf, ordered[:, -1] - ordered[:, -2])
     np.testing.assert_allclose(confidence, margin, atol=1e-4)
     np.testing.assert_array_equal(pseudo_labels, np.where(labeled, y, expected.argmax(axis=1)))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_regression_reads_the_first_components_only_where_they_tell_most(ordered):
+    n_images, n_features = 30, MIN_COMPONENTS + 1
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(n_images) < 4, np.arange(n_images) % 2, -1)
+    embedding = FunctionTransformer()
+
+    def propagated(features):
+        images = np.zeros((n_images, 2, 2), np.uint8)
+        pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
+        pool = Pool(
+            y=y,
+            n_classes=2,
+            assignment=np.zeros(n_images, int),
+            distance=lambda: np.zeros(n_images),
+            affinity=lambda: sparse.csr_array((n_images, n_images), dtype=np.float32),
+            images=lambda: pixels,
+            features=lambda: features,
+            embedding=lambda: embedding,
+            has_ordered_components=ordered,
+        )
+        return settings_of("propagation", "regression")().propagate(pool)[1]
+
+    features = rng.normal(size=(n_images, n_features)).astype(np.float32)
+    others = features.copy()
+    others[:, -1] += rng.normal(5, 1, n_images)
+    assert np.array_equal(propagated(features), propagated(others)) == ordered

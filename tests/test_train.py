@@ -71,6 +71,15 @@ def test_a_network_that_diverges_stops_the_stage_and_nothing_is_written(
     assert written(tmp_path) == []
 
 
+@pytest.mark.usefixtures("eager")
+def test_a_network_that_diverges_in_its_last_step_stops_the_stage(fit, tmp_path):
+    one_step = {"epochs": 1, "min_steps": 1, "batch_size": 40, "learning_rate": 1e30}
+    settings = {f"train.mlp.{key}": value for key, value in one_step.items()}
+    with pytest.raises(FewlabelError, match=", but an output became infinite or not a number"):
+        fit(**settings | {"train.model": "mlp"})
+    assert written(tmp_path) == []
+
+
 def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypatch):
     class Diverging(LogisticRegression):
         def fit(self, X, y):
@@ -80,6 +89,14 @@ def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypa
 
     monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Diverging)
     with pytest.raises(FewlabelError, match=r"^train\.logistic_regression\.C is 0\.1, but the "):
+        fit(**{"train.model": "logistic_regression"})
+    assert written(tmp_path) == []
+
+
+def test_labels_of_one_class_only_stop_the_stage(fit, tmp_path, vouch):
+    save_array(LABELS, np.where(np.arange(40) < 5, 1, -1))
+    vouch()
+    with pytest.raises(FewlabelError, match=rf"^{LABELS} has labels of one class only, .* raise"):
         fit(**{"train.model": "logistic_regression"})
     assert written(tmp_path) == []
 

@@ -38,6 +38,23 @@ def test_what_is_right_is_said_to_be(shared):
     assert said == "workspace, cache, remote team: every file is what its hash says\n"
 
 
+def test_what_is_no_object_and_what_is_not_there_are_no_faults(shared, tmp_path):
+    (shared.folder / ".dvc/cache/files/md5/.left.tmp").write_text("x")
+    shared.dvc("remote", "add", "empty", str(tmp_path / "nobody pushed here"))
+    said = verify(shared).stdout
+    assert said == (
+        "workspace, cache, remote team, remote empty: every file is what its hash says\n"
+    )
+
+
+def test_an_object_of_another_commit_is_named_by_its_hash(shared):
+    path = shared.folder / ".dvc/cache/files/md5/ab" / ("c" * 30)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+    (line,) = verify(shared, fails=True).stdout.splitlines()
+    assert line.endswith(f"{path.name} has the MD5 9dd4e461268c8034f5c8564e155c67a6")
+
+
 @pytest.mark.parametrize("place", ["workspace", "cache", "remote team"])
 def test_what_was_changed_is_named(shared, tmp_path, place):
     folders = {"cache": shared.folder / ".dvc/cache/files", "remote team": tmp_path / "storage"}
