@@ -95,6 +95,8 @@ NOT_READ = [
     ("python -m stages.spread", "models/embedding.joblib"),
     ("python -m stages.spread", "models/normalization.joblib"),
     ("python -m stages.label", "data/raw/train_files.csv"),
+    ("python -m stages.train propagated data/propagated/labels.npy", "data/raw/train_images.npy"),
+    ("python -m stages.train propagated data/propagated/labels.npy", "models/normalization.joblib"),
 ]
 
 

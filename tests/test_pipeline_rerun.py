@@ -107,6 +107,7 @@ OF_A_FOLDER = {
     "dataset.folder.image_size": (16, 24),
     "dataset.folder.class_names": (["cat", "dog"], ["cat", "cow"]),
     "dataset.folder.test_labels": ("test.csv", "other.csv"),
+    "dataset.folder.train_labels": ("train.csv", "other.csv"),
 }
 NETWORK_RUN = "train.model"
 
