@@ -97,6 +97,11 @@ NOT_READ = [
     ("python -m stages.label", "data/raw/train_files.csv"),
     ("python -m stages.train propagated data/propagated/labels.npy", "data/raw/train_images.npy"),
     ("python -m stages.train propagated data/propagated/labels.npy", "models/normalization.joblib"),
+    ("python -m stages.evaluate propagated data/propagated/labels.npy", "data/raw/test_images.npy"),
+    (
+        "python -m stages.evaluate propagated data/propagated/labels.npy",
+        "models/normalization.joblib",
+    ),
 ]
 
 
