@@ -55,7 +55,7 @@ def fit_with_learning_curve(
     """
     try:
         if "callbacks" in signature(classifier.fit).parameters:
-            from fewlabel.classifiers.networks import import_keras
+            from fewlabel.keras_session import import_keras
 
             import_keras()
             from dvclive.keras import DVCLiveCallback

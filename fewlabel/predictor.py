@@ -12,7 +12,6 @@ import shutil
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -23,32 +22,11 @@ from fewlabel.errors import FewlabelError
 from fewlabel.keras_format import save_model
 from fewlabel.keras_layers import dense
 from fewlabel.regular_files import FileRefusedError, read_regular_file
+from fewlabel.safe_keras import UnsafeModelError, load_safely, refuse_other_than_arithmetic
 from fewlabel.text import one_line
 
 _MAX_BYTES = 2**32
 _ABOUT, _CARD = "about.json", "README.md"
-# Arithmetic only. Others run what the file holds, or read other files.
-_ALLOWED = {
-    "keras": {"DTypePolicy", "Sequential"},
-    "keras.layers": {
-        *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization", "Concatenate"),
-        *("Conv2D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "ReLU"),
-        *("GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "InputLayer"),
-        *("LayerNormalization", "MaxPooling2D", "Maximum", "Multiply", "Normalization"),
-        *("Rescaling", "Reshape", "Resizing", "UnitNormalization", "ZeroPadding2D"),
-    },
-    "keras.initializers": {"GlorotUniform", "Ones", "Zeros"},
-    "keras.src.models.functional": {"Functional"},
-    "keras.src.ops.core": {"Cast"},
-    "keras.src.ops.nn": {"Relu", "Softmax"},
-    "keras.src.ops.numpy": {
-        *("Absolute", "Add", "Clip", "Concatenate", "Divide", "Exp", "GetItem", "Log", "Matmul"),
-        *("Max", "Maximum", "Mean", "Min", "Minimum", "Multiply", "Negative", "Power", "Reshape"),
-        *("Sqrt", "Square", "Subtract", "Sum", "Transpose", "TrueDivide"),
-    },
-    None: {"__keras_tensor__", "__numpy__", "__slice__", "__tensor__"},
-}
-"""Module, of which Keras imports any that a file names -> classes."""
 
 
 class ModelFileError(FewlabelError):
@@ -84,12 +62,12 @@ def save_portable(path: Path, model: Any, about: dict[str, Any], card: str) -> N
 
     Raises
     ------
-    ModelFileError
+    UnsafeModelError
         If it has layers that do more than arithmetic.
     """
     extra = {_ABOUT: json.dumps(about, indent=2).encode(), _CARD: card.encode()}
     save_model(path, model, extra)
-    _refuse_other_than_arithmetic(path, path.read_bytes())
+    refuse_other_than_arithmetic(str(path), path.read_bytes())
 
 
 class PortableClassifier:
@@ -112,7 +90,7 @@ class PortableClassifier:
 
     Raises
     ------
-    ModelFileError
+    ModelFileError, UnsafeModelError
         If it cannot be read, or holds more than arithmetic.
     """
 
@@ -128,13 +106,12 @@ class PortableClassifier:
                 self.card = archive.read(_CARD).decode()
             self.class_names: list[str] = [str(name) for name in about["class_names"]]
             self.image_shape: tuple[int, ...] = tuple(map(int, about["image_shape"]))
-            _refuse_other_than_arithmetic(path, content)
-            self.model = _load(content)
+            self.model = load_safely(str(path), content)
             fits = (self.model.input_shape, self.model.output_shape) == (
                 (None, *self.image_shape),
                 (None, len(self.class_names)),
             )
-        except ModelFileError:
+        except UnsafeModelError:
             raise
         except Exception as error:  # whatever a damaged part leads to
             raise ModelFileError(
@@ -156,7 +133,7 @@ class PortableClassifier:
         shape (n_images, n_classes)
             Columns as in `class_names`; a class that no label was of has probability 0.
         """
-        from fewlabel.classifiers.networks import predict
+        from fewlabel.keras_session import predict
 
         return predict(self.model, images)
 
@@ -199,15 +176,6 @@ def export(model: str, file_format: str, target: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _load(content: bytes) -> Any:
-    from fewlabel.classifiers.networks import import_keras
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        path.write_bytes(content)
-        return import_keras().models.load_model(path, compile=False, safe_mode=True)
-
-
 def _refuse_changed_output(path: str | Path) -> None:
     """In a checkout, the model that the pipeline made must be the one that it made."""
     if Path("dvc.lock").exists():
@@ -216,46 +184,3 @@ def _refuse_changed_output(path: str | Path) -> None:
         name = os.path.relpath(path)
         if name in locked_hashes():
             verified(name)
-
-
-def _refuse_other_than_arithmetic(path: str | Path, content: bytes) -> None:
-    import h5py
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        config = json.loads(archive.read("config.json"))
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
-            elsewhere = _links_elsewhere(weights)
-    found = {
-        str(part["class_name"])
-        for part in _dictionaries(config)
-        if "class_name" in part and part["class_name"] not in _ALLOWED.get(part.get("module"), ())
-    }
-    if found or elsewhere:
-        raise ModelFileError(
-            f"{path} has {one_line(', '.join(sorted(found)) or 'weights in other files')}, but a "
-            "classifier may have layers of arithmetic only; nothing of it was run"
-        )
-
-
-def _dictionaries(value: Any) -> Any:
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _dictionaries(part)
-
-
-def _links_elsewhere(group: Any) -> bool:
-    import h5py
-
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            return True
-        member = group[name]
-        if isinstance(member, h5py.Group):
-            if _links_elsewhere(member):
-                return True
-        elif member.external or member.is_virtual:
-            return True
-    return False

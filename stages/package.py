@@ -12,7 +12,7 @@ TRAINING_SET = "propagated"
 def main(params: Params) -> None:
     """Write models/classifier.keras, and its model card beside it."""
     from fewlabel.classifiers.files import load_model
-    from fewlabel.classifiers.networks import new_session
+    from fewlabel.keras_session import new_session
     from fewlabel.model_card import model_card
     from fewlabel.normalization import to_keras
     from fewlabel.predictor import classifier_model, save_portable

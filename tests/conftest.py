@@ -176,10 +176,37 @@ def vouch():
     return write_lock
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Let nothing that a user kept decide a test, and no test fill a user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def save_tiny_network(path: Path, output: str = "pooled") -> None:
+    """Write a .keras file of a network that gives pooled features, tokens or maps."""
+    from fewlabel.keras_session import new_session
+
+    keras, _ = new_session(0)
+    layers = {
+        "pooled": [keras.layers.GlobalAveragePooling2D()],
+        "tokens": [keras.layers.Reshape((16, 6))],
+        "maps": [],
+    }
+    network = [keras.Input((8, 8, 3)), keras.layers.Conv2D(6, 3, 2, "same", activation="relu")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keras.Sequential([*network, *layers[output]]).save(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_network(once) -> Path:
+    """Return a folder that has data/networks/tiny.keras."""
+    return once("network", lambda folder: save_tiny_network(folder / "data/networks/tiny.keras"))
+
+
 @pytest.fixture
 def eager():
     """Run TensorFlow without graphs: building one takes longer than these few steps."""
-    from fewlabel.classifiers.networks import import_keras
+    from fewlabel.keras_session import import_keras
 
     import_keras()
     import tensorflow as tf

@@ -5,8 +5,8 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.classifiers.networks import import_keras
 from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_session import import_keras
 from study.estimators.autoencoder import AutoencoderClassifier
 
 

@@ -431,7 +431,7 @@ def test_debian_package(tiny, tiny_arrays, folder, tmp_path, monkeypatch):
     ],
 )
 def test_failing_command_gives_its_reason(tiny, tmp_path, monkeypatch, script, reason):
-    monkeypatch.setattr(sources, "COMMAND_TIMEOUT", 0.2)
+    monkeypatch.setattr("fewlabel.clients.COMMAND_TIMEOUT", 0.2)
     add_program(tmp_path, "npm", script)
     with pytest.raises(DownloadError, match=reason):
         read_idx_files(tiny)

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from fewlabel.classifiers.networks import import_keras
 from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_session import import_keras
 
 
 def build():

@@ -9,8 +9,8 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.classifiers.networks import import_keras, predict
 from fewlabel.keras_format import canonical_keras
+from fewlabel.keras_session import import_keras, predict
 from study.estimators.ladder import (
     LadderClassifier,
     LadderWeights,

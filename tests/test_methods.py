@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
 from fewlabel.classifiers.files import classifier_input
-from fewlabel.classifiers.networks import import_keras
+from fewlabel.keras_session import import_keras
 from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 from fewlabel.rows import ImageRows, transformed
@@ -23,6 +23,7 @@ SMALL = {  # So that each fits 60 images of 12 x 12 pixels in a second.
         "pooling_grid": 2,
     },
     "pca": {"n_components": 8},
+    "pretrained": {"model": "data/networks/tiny.keras", "scaling": "unit"},
     "mlp": {"epochs": 1, "min_steps": 4},
     "wide_mlp": {"epochs": 1, "min_steps": 4},
     "cnn": {"epochs": 1, "min_steps": 4},
@@ -64,7 +65,8 @@ def test_a_module_explains_itself_in_one_line(kind):
 
 
 @pytest.mark.parametrize("name", names("embeddings"))
-def test_an_embedding(name, images):
+def test_an_embedding(name, images, tiny_network, monkeypatch):
+    monkeypatch.chdir(tiny_network)
     method, (pixels, _) = make("embeddings", name), images
     rows = pixels.reshape(60, -1)
     assert method.problems(60, SHAPE) == []

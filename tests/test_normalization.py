@@ -5,7 +5,7 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from fewlabel import arrays
-from fewlabel.classifiers.networks import import_keras
+from fewlabel.keras_session import import_keras
 from fewlabel.normalization import fit_normalization, to_keras, to_unit
 from fewlabel.rows import scale_to_length
 

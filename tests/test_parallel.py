@@ -7,7 +7,7 @@ import pytest
 
 from fewlabel.parallel import for_each_block, progress
 
-IMPORT = "from fewlabel.classifiers.networks import import_keras; import_keras()"
+IMPORT = "from fewlabel.keras_session import import_keras; import_keras()"
 
 
 def test_a_bar_within_another_writes_lines_only(caplog):

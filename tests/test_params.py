@@ -91,6 +91,7 @@ FEW_COMPONENTS = {"embed.patches.n_components": 1, "embed.patches.n_leading_comp
 TINY, HUGE = UP(0, 1), sys.float_info.max
 FLOATS = {
     "embed.patches.variance_power": (0, 1),
+    "embed.pretrained.variance_power": (0, 1),
     "cluster.alpha": (0, UP(1, 0)),
     "label.oracle_error_rate": (0, 1),
     "propagate.graph.alpha": (TINY, UP(1, 0)),
@@ -106,7 +107,9 @@ BOOLEANS = ["train.cnn.augment", "train.cnn_mlp_ensemble.cnn.augment"]
 CHOICES = {
     "dataset.name": ["fashion_mnist", "mnist", "digits", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
-    "embed.method": ["pixels", "pca", "patches"],
+    "embed.method": ["pixels", "pca", "patches", "pretrained"],
+    "embed.pretrained.scaling": ["own", "none", "unit", "symmetric", "imagenet"],
+    "embed.pretrained.tokens": ["class", "mean"],
     "cluster.method": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
     "label.source": ["oracle", "human"],
@@ -132,6 +135,12 @@ FOLDER = {
     "dataset.folder.class_names": ["cat", "dog"],
     "dataset.folder.test_labels": "labels.csv",
     "label.source": "human",
+}
+OF_A_NETWORK = ["embed.pretrained.model", "embed.pretrained.image_size"]
+OWN_NETWORK = {
+    "embed.method": "pretrained",
+    "embed.pretrained.model": "data/networks/mine.keras",
+    "embed.pretrained.scaling": "unit",
 }
 # 8 x 8 pixels.
 DIGITS = {"embed.patches.patch_size": 3, "embed.patches.pooling_grid": 3}
@@ -204,7 +213,8 @@ def test_the_repositorys_settings_are_valid_and_all_of_them_are_tested_here(comm
     leaves = dict(walk(VALUES))
     assert leaves.keys() == dict(walk(params.model_dump())).keys()
     empty = {key for key, value in leaves.items() if value == {}}
-    assert set(leaves) - empty == {*INTEGERS, *FLOATS, *BOOLEANS, *CHOICES, *OF_A_FOLDER}
+    tested = {*INTEGERS, *FLOATS, *BOOLEANS, *CHOICES, *OF_A_FOLDER, *OF_A_NETWORK}
+    assert set(leaves) - empty == tested
 
 
 def test_every_setting_is_explained():
@@ -324,6 +334,30 @@ def test_every_choice_is_accepted(read, key, choice):
 )
 def test_wrong_settings_of_a_folder(read, wrong, words):
     assert words in refusal(read, changed(**FOLDER | wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"image_size": 15}, "image_size is 15, but must be greater than or equal to 16"),
+        ({"image_size": 1025}, "image_size is 1025, but must be less than or equal to 1024"),
+        ({"image_size": "64"}, "image_size is '64', but must be a valid integer"),
+        ({"model": "resnet"}, "model is 'resnet', but must be one of efficientnet_lite0, "),
+        ({"model": "/tmp/mine.keras"}, "or a .keras file in data/networks/"),
+        ({"model": "data/networks/../mine.keras"}, "or a .keras file in data/networks/"),
+        ({"scaling": "own"}, "scaling is 'own', but must be 'none', 'unit', 'symmetric' or"),
+        ({"model": "mobilenetv2"}, "scaling is 'unit', but must be 'own' where"),
+    ],
+)
+def test_wrong_settings_of_a_network(read, wrong, words):
+    wrong = {f"embed.pretrained.{key}": value for key, value in wrong.items()}
+    assert words in refusal(read, changed(**OWN_NETWORK | wrong))
+
+
+@pytest.mark.parametrize("image_size", [None, 16, 1024])
+def test_settings_of_a_network(read, image_size):
+    params = read(changed(**OWN_NETWORK | {"embed.pretrained.image_size": image_size}))
+    assert params.embed.pretrained.image_size == image_size
 
 
 def test_how_many_images_a_folder_has_is_not_known_yet(read):

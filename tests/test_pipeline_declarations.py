@@ -19,7 +19,7 @@ from benchmarks.workspace import record_outputs
 from fewlabel.methods import CHOICES, names
 from fewlabel.settings import read_params
 from study.code import all_imports, file_of, section_of
-from tests.conftest import TINY_NETWORKS
+from tests.conftest import TINY_NETWORKS, save_tiny_network
 
 RESULTS = ("data", "models", "metrics")
 TRAINING_SET = "@propagated"
@@ -30,8 +30,13 @@ VARIANTS = [
     {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
     {"embed.method": "patches", "cluster.method": "minibatch", "train.model": "cnn"},
     {"propagate.method": "regression", "train.model": "cnn_mlp_ensemble"},
-    {"train.model": "wide_mlp"},
-    {"train.model": "logistic_regression"},
+    {
+        "embed.method": "pretrained",
+        "embed.pretrained.model": "data/networks/tiny.keras",
+        "embed.pretrained.scaling": "unit",
+        "train.model": "wide_mlp",
+    },
+    {"embed.method": "pca", "train.model": "logistic_regression"},
     {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
     {"label.source": "human"},
     {
@@ -199,6 +204,7 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
         monkeypatch.setenv(name, value)
     never_read, ran = {}, []
     label_all(project)
+    save_tiny_network(project.folder / "data/networks/tiny.keras")
     for variant in VARIANTS:
         project.set(TINY_NETWORKS | variant)
         params = read_params()

@@ -64,6 +64,11 @@ RAN = {
 # Of a method that is not chosen.
 IDLE = {
     "embed.pca.n_components": 24,
+    "embed.pretrained.model": "mobilenetv2",
+    "embed.pretrained.image_size": 64,
+    "embed.pretrained.scaling": "unit",
+    "embed.pretrained.tokens": "mean",
+    "embed.pretrained.variance_power": 0.5,
     "cluster.minibatch.batch_size": 512,
     "cluster.minibatch.max_iter": 5,
     "propagate.regression.alpha": 0.5,

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fewlabel.classifiers.networks import import_keras, new_session
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_format import canonical_zip
+from fewlabel.keras_session import import_keras, new_session
 from fewlabel.predictor import (
     ModelFileError,
     PortableClassifier,

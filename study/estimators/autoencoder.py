@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from fewlabel.classifiers.networks import KerasClassifier, fit_network, new_session, predict
+from fewlabel.classifiers.networks import KerasClassifier, fit_network
+from fewlabel.keras_session import new_session, predict
 from study.estimators.labels import encode_labels
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from fewlabel.classifiers.networks import KerasClassifier, new_session
+from fewlabel.classifiers.networks import KerasClassifier
+from fewlabel.keras_session import new_session
 from fewlabel.parallel import progress
 from study.estimators.labels import encode_labels
 

@@ -1,0 +1,164 @@
+"""A pretrained network that is not trained any more, from pixels to features."""
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+
+from fewlabel.arrays import Array, Floats
+from fewlabel.embeddings.feature_cache import cached_features
+from fewlabel.errors import FewlabelError
+from fewlabel.keras_format import save_model
+from fewlabel.keras_session import new_session, predict, prediction_batch
+from fewlabel.parallel import progress
+from fewlabel.regular_files import FileRefusedError, read_regular_file
+from fewlabel.safe_keras import load_safely
+from fewlabel.text import one_line
+
+DEFAULT_SIZE = 128
+_N_COLORS = 3
+_BATCHES = 8  # between two looks at the progress
+_MAX_BYTES = 2**32
+_SCALINGS = {
+    "none": ((0.0,) * 3, (1.0,) * 3),
+    "unit": ((0.0,) * 3, (255.0,) * 3),
+    "symmetric": ((127.5,) * 3, (127.5,) * 3),
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+"""Name -> what is subtracted from pixels in 0..255, and what they are then divided by."""
+
+
+def of_catalog(name: str, image_size: int | None) -> bytes:
+    """Return the content of a .keras file, from images in 0..255 to features, of the catalog."""
+    from fewlabel.embeddings.catalog import CATALOG, fetch_weights
+    from fewlabel.embeddings.inverted_residuals import inverted_residuals
+
+    weights = fetch_weights(name)
+    keras, _ = new_session(0)
+    size = image_size or DEFAULT_SIZE
+    return _content(inverted_residuals(keras, CATALOG[name].architecture, weights, size))
+
+
+def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> bytes:
+    """Return the same of a user's own .keras file.
+
+    Parameters
+    ----------
+    path
+    image_size
+        Side at which it sees images, in pixels; None takes its own, or 128 where it takes any.
+    scaling
+        "none" (0..255), "unit" (0..1), "symmetric" (-1..1) or "imagenet" (standardized).
+    tokens
+        Which of a sequence of tokens counts: "class" (the first) or "mean".
+
+    Raises
+    ------
+    FewlabelError
+        If it is not there, holds more than arithmetic, or is no network of color images.
+    """
+    try:
+        content = read_regular_file(path, _MAX_BYTES)
+    except (OSError, FileRefusedError) as error:
+        raise FewlabelError(
+            f"embed.pretrained.model is {path!r}, which cannot be read: {one_line(error)}"
+        ) from error
+    keras, _ = new_session(0)
+    try:
+        network = load_safely(path, content)
+    except FewlabelError:
+        raise
+    except Exception as error:  # whatever a damaged part leads to
+        raise FewlabelError(f"{path} is no whole .keras file ({one_line(error)})") from error
+    size = _size(path, network, image_size)
+    image = keras.Input((size, size, _N_COLORS), name="pixels")
+    offset, divisor = _SCALINGS[scaling]
+    scaled = keras.layers.Normalization(mean=offset, variance=[value**2 for value in divisor])
+    maps = network(scaled(image))
+    if len(maps.shape) == 4:
+        maps = keras.layers.GlobalAveragePooling2D()(maps)
+    elif len(maps.shape) == 3:
+        maps = maps[:, 0] if tokens == "class" else keras.ops.mean(maps, axis=1)
+    return _content(keras.Model(image, maps, name="own_network"))
+
+
+def _size(path: str, network: Any, image_size: int | None) -> int:
+    shapes = [tensor.shape for tensor in (*network.inputs, *network.outputs)]
+    if [len(shape) for shape in shapes] not in ([4, 2], [4, 3], [4, 4]) or (
+        shapes[0][3] != _N_COLORS or shapes[0][1] != shapes[0][2]
+    ):
+        raise FewlabelError(
+            f"{path} takes and gives {', '.join(map(str, shapes))}, but must take square images "
+            "with 3 channels last, and give features, tokens or maps"
+        )
+    own = shapes[0][1]
+    if own and image_size and own != image_size:
+        raise FewlabelError(
+            f"embed.pretrained.image_size is {image_size}, but must be {own} or null: {path} takes "
+            "no other images"
+        )
+    return int(own or image_size or DEFAULT_SIZE)
+
+
+def _content(model: Any) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        save_model(path, model)
+        return path.read_bytes()
+
+
+class FrozenNetwork:
+    """From rows of pixels in [0, 1] to the features that a network gives.
+
+    Parameters
+    ----------
+    content
+        Of a .keras file, from square color images in 0..255 to rows of features.
+    image_shape
+        Height, width and optionally channels of the images whose pixels are the rows.
+    """
+
+    def __init__(self, content: bytes, image_shape: tuple[int, ...]):
+        self.content = content
+        self.image_shape = image_shape
+        self._model: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"content": self.content, "image_shape": self.image_shape, "_model": None}
+
+    def fit(self, X: Any) -> Self:
+        """Learn nothing."""
+        return self
+
+    def to_keras(self, keras: ModuleType, rows: Any) -> Any:
+        """Return features of rows of pixels, both Keras tensors.
+
+        Images reach the network in its own size from the one that they have, with no step between.
+        """
+        network = load_safely("embedding.joblib", self.content)
+        height, width, *channels = self.image_shape
+        size = network.input_shape[1]
+        images = keras.layers.Reshape((height, width, *(channels or [1])))(rows) * 255.0
+        if images.shape[3] == 1:
+            images = keras.layers.Concatenate()([images] * _N_COLORS)
+        if (height, width) != (size, size):
+            images = keras.layers.Resizing(size, size, "bicubic", antialias=True)(images)
+        return network(images)
+
+    def transform(self, rows: Array) -> Floats:
+        """Return features of rows of pixels, from the cache where they are known."""
+        if self._model is None:
+            keras, _ = new_session(0)
+            row = keras.Input((rows.shape[1],))
+            self._model = keras.Model(row, self.to_keras(keras, row))
+        key = hashlib.sha256(repr(self.image_shape).encode() + self.content).digest()
+        return cached_features(key, rows, self._model.output_shape[1], self._compute)
+
+    def _compute(self, rows: Array) -> Floats:
+        size = prediction_batch(self._model) * _BATCHES
+        starts = range(0, len(rows), size)
+        described = progress(starts, f"pretrained network on {len(rows):,} images")
+        return np.vstack([predict(self._model, rows[start : start + size]) for start in described])

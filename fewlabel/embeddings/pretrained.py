@@ -1,0 +1,76 @@
+"""Features of a network that was trained on other photographs."""
+
+import re
+from types import ModuleType
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from fewlabel.arrays import Transformer
+from fewlabel.methods import EmbeddingMethod, Share
+
+NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
+_FOLDER = "data/networks/"
+
+
+class Settings(EmbeddingMethod):
+    model: str = Field(
+        "efficientnet_lite0",
+        description=f"{', '.join(NETWORKS)}, which are downloaded; or a .keras file of one's own "
+        f"in {_FOLDER}.",
+    )
+    image_size: int | None = Field(
+        None,
+        ge=16,
+        le=1024,
+        description="Side in pixels at which the network sees images, 16 to 1024; or null: its "
+        "own, or 128 where it takes any.",
+    )
+    scaling: Literal["own", "none", "unit", "symmetric", "imagenet"] = Field(
+        "own",
+        description="Pixels that the network expects: own (as it is known of those downloaded), "
+        "none (0 to 255), unit (0 to 1), symmetric (-1 to 1) or imagenet (standardized).",
+    )
+    tokens: Literal["class", "mean"] = Field(
+        "class",
+        description="Which token counts where the network gives some: class (the first) or mean.",
+    )
+    variance_power: Share = Field(0.25, description="As for patches.")
+
+    needs_unit_pixels: ClassVar[bool] = True
+
+    def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
+        if self.model in NETWORKS:
+            if self.scaling == "own":
+                return []
+            return [
+                f"embed.pretrained.scaling is {self.scaling!r}, but must be 'own' where "
+                f"embed.pretrained.model is {self.model!r}"
+            ]
+        if not re.fullmatch(rf"{_FOLDER}[^/]+\.keras", self.model):
+            return [
+                f"embed.pretrained.model is {self.model!r}, but must be one of "
+                f"{', '.join(NETWORKS)}, or a .keras file in {_FOLDER}"
+            ]
+        if self.scaling == "own":
+            return [
+                "embed.pretrained.scaling is 'own', but must be 'none', 'unit', 'symmetric' or "
+                "'imagenet' for a file of one's own: what its network was trained with"
+            ]
+        return []
+
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
+        from fewlabel.embeddings.frozen_network import of_catalog, of_file
+        from fewlabel.embeddings.pretrained_embedding import PretrainedEmbedding
+
+        if self.model in NETWORKS:
+            content = of_catalog(self.model, self.image_size)
+        else:
+            content = of_file(self.model, self.image_size, self.scaling, self.tokens)
+        return PretrainedEmbedding(
+            content, image_shape, variance_power=self.variance_power, random_state=seed
+        )
+
+    @staticmethod
+    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
+        return embedding.to_keras(keras, rows)
