@@ -310,7 +310,7 @@ def names(kind: str) -> list[str]:
     Examples
     --------
     >>> names("embeddings")
-    ['patches', 'pca', 'pixels']
+    ['patches', 'pca', 'pixels', 'pretrained']
     """
     files = sorted(Path(__file__).with_name(kind).glob("*.py"))
     return [

@@ -177,9 +177,9 @@ def vouch():
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
+def own_cache(tmp_path_factory, monkeypatch):
     """Let nothing that a user kept decide a test, and no test fill a user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 def save_tiny_network(path: Path, output: str = "pooled") -> None:

@@ -26,17 +26,19 @@ TRAINING_SET = "@propagated"
 
 # One after the other, so that each setting that chooses a method is once all that it can be.
 VARIANTS = [
-    {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},
-    {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
-    {"embed.method": "patches", "cluster.method": "minibatch", "train.model": "cnn"},
-    {"propagate.method": "regression", "train.model": "cnn_mlp_ensemble"},
     {
         "embed.method": "pretrained",
         "embed.pretrained.model": "data/networks/tiny.keras",
         "embed.pretrained.scaling": "unit",
         "train.model": "wide_mlp",
+        "train.wide_mlp.features": "pixels",
     },
-    {"embed.method": "pca", "train.model": "logistic_regression"},
+    {"embed.method": "pixels", "propagate.method": "cluster", "train.model": "mlp"},
+    {"embed.method": "pca", "propagate.method": "graph", "train.model": "small_cnn"},
+    {"embed.method": "patches", "cluster.method": "minibatch", "train.model": "cnn"},
+    {"propagate.method": "regression", "train.model": "cnn_mlp_ensemble"},
+    {"train.model": "wide_mlp", "train.wide_mlp.features": "embedding"},
+    {"train.model": "logistic_regression"},
     {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
     {"label.source": "human"},
     {

@@ -63,7 +63,7 @@ WRONG = {
     ),
     "unknown embedding": (
         replace_line(r"  method: patches", "  method: umap"),
-        ["embed.method", "'umap'", "'patches', 'pca' or 'pixels'"],
+        ["embed.method", "'umap'", "'patches', 'pca', 'pixels' or 'pretrained'"],
     ),
     "missing key": (replace_line(r"  percentile: 80", ""), ["propagate.percentile is missing"]),
     "duplicate key": (lambda text: text + "seed: 3\n", ["seed", "3", "duplicate"]),

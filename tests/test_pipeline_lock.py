@@ -46,7 +46,7 @@ def test_a_network_trained_elsewhere_is_the_same_bytes(reproduced, unreproduced,
 
 def test_labels_that_nobody_asked_for_change_no_output(project):
     # Not what people bring, nor the packaged model, whose card tells what was measured.
-    brought = ("images", "annotations", "raw", "classifier.keras", "model_card.md")
+    brought = ("images", "annotations", "networks", "raw", "classifier.keras", "model_card.md")
     written = [
         f"{folder}/{path.name}"
         for folder in ("data", "models")

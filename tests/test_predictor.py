@@ -21,6 +21,7 @@ from fewlabel.predictor import (
     export,
     save_portable,
 )
+from fewlabel.safe_keras import UnsafeModelError
 
 ABOUT = {"class_names": ["cat", "dog", "owl"], "image_shape": [6, 5]}
 IMAGES = np.random.default_rng(0).integers(256, size=(50, 6, 5), dtype=np.uint8)
@@ -98,8 +99,8 @@ def test_a_layer_that_does_more_than_arithmetic_is_refused(model, module, layer)
     config = config_of(model)
     config["config"]["layers"][1] |= {"module": module, "class_name": layer}
     changed(model, config__json=json.dumps(config).encode())
-    words = f"has {layer}, but a classifier may have layers of arithmetic only; nothing of it was"
-    with pytest.raises(ModelFileError, match=words):
+    words = f"has {layer}, but a model may have layers of arithmetic only; nothing of it was"
+    with pytest.raises(UnsafeModelError, match=words):
         PortableClassifier(model)
 
 
@@ -109,7 +110,7 @@ def test_weights_elsewhere_are_refused(model, link):
     with h5py.File(content, "w") as weights:
         weights.create_group("layers")["dense"] = link
     changed(model, **{"model.weights.h5": content.getvalue()})
-    with pytest.raises(ModelFileError, match="has weights in other files"):
+    with pytest.raises(UnsafeModelError, match="has weights in other files"):
         PortableClassifier(model)
 
 
@@ -125,7 +126,7 @@ def test_values_of_weights_in_other_files_are_refused(model, kind):
             layout[:] = h5py.VirtualSource("/etc/theirs.h5", "x", (4,))
             group.create_virtual_dataset("0", layout)
     changed(model, **{"model.weights.h5": content.getvalue()})
-    with pytest.raises(ModelFileError, match="has weights in other files"):
+    with pytest.raises(UnsafeModelError, match="has weights in other files"):
         PortableClassifier(model)
 
 
@@ -175,7 +176,7 @@ def test_a_method_cannot_package_other_than_arithmetic(tmp_path):
     keras = import_keras()
     rows = keras.Input((6, 5), dtype="uint8")
     model = keras.Model(rows, keras.layers.Lambda(lambda x: x)(rows))
-    with pytest.raises(ModelFileError, match="has Lambda"):
+    with pytest.raises(UnsafeModelError, match="has Lambda"):
         save_portable(tmp_path / "m.keras", model, ABOUT, "")
 
 
