@@ -1,7 +1,5 @@
 """The ladder network behind scikit-learn's protocol."""
 
-import subprocess
-import sys
 from itertools import islice
 
 import numpy as np
@@ -252,11 +250,3 @@ def test_labels_of_a_single_image():
 def test_settings_that_cannot_work(settings, message):
     with pytest.raises(ValueError, match=message):
         LadderClassifier(**TINY | settings).fit(*stripes(20))
-
-
-def test_importing_the_module_does_not_import_tensorflow():
-    # What is kept out of the module's top level: it takes seconds.
-    script = (
-        "import sys, study.estimators.ladder\nassert not {'keras', 'tensorflow'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)

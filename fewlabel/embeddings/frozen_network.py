@@ -22,10 +22,11 @@ DEFAULT_SIZE = 128
 _N_COLORS = 3
 _BATCHES = 8  # between two looks at the progress
 _MAX_BYTES = 2**32
-_SCALINGS = {
+SCALINGS = {
     "none": ((0.0,) * 3, (1.0,) * 3),
     "unit": ((0.0,) * 3, (255.0,) * 3),
     "symmetric": ((127.5,) * 3, (127.5,) * 3),
+    "lite": ((127.0,) * 3, (128.0,) * 3),
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
 """Name -> what is subtracted from pixels in 0..255, and what they are then divided by."""
@@ -36,10 +37,11 @@ def of_catalog(name: str, image_size: int | None) -> bytes:
     from fewlabel.embeddings.catalog import CATALOG, fetch_weights
     from fewlabel.embeddings.inverted_residuals import inverted_residuals
 
-    weights = fetch_weights(name)
+    entry, weights = CATALOG[name], fetch_weights(name)
     keras, _ = new_session(0)
     size = image_size or DEFAULT_SIZE
-    return _content(inverted_residuals(keras, CATALOG[name].architecture, weights, size))
+    network = inverted_residuals(keras, entry.architecture, weights, size)
+    return _content(keras, network, size, entry.scaling)
 
 
 def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> bytes:
@@ -73,16 +75,7 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
         raise
     except Exception as error:  # whatever a damaged part leads to
         raise FewlabelError(f"{path} is no whole .keras file ({one_line(error)})") from error
-    size = _size(path, network, image_size)
-    image = keras.Input((size, size, _N_COLORS), name="pixels")
-    offset, divisor = _SCALINGS[scaling]
-    scaled = keras.layers.Normalization(mean=offset, variance=[value**2 for value in divisor])
-    maps = network(scaled(image))
-    if len(maps.shape) == 4:
-        maps = keras.layers.GlobalAveragePooling2D()(maps)
-    elif len(maps.shape) == 3:
-        maps = maps[:, 0] if tokens == "class" else keras.ops.mean(maps, axis=1)
-    return _content(keras.Model(image, maps, name="own_network"))
+    return _content(keras, network, _size(path, network, image_size), scaling, tokens)
 
 
 def _size(path: str, network: Any, image_size: int | None) -> int:
@@ -103,10 +96,21 @@ def _size(path: str, network: Any, image_size: int | None) -> int:
     return int(own or image_size or DEFAULT_SIZE)
 
 
-def _content(model: Any) -> bytes:
+def _content(
+    keras: ModuleType, network: Any, size: int, scaling: str, tokens: str = "class"
+) -> bytes:
+    """Put scaling before a network, and pooling after it, and return all as a file's content."""
+    image = keras.Input((size, size, _N_COLORS), name="pixels")
+    offset, divisor = SCALINGS[scaling]
+    scaled = keras.layers.Normalization(mean=offset, variance=[value**2 for value in divisor])
+    features = network(scaled(image))
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D()(features)
+    elif len(features.shape) == 3:
+        features = features[:, 0] if tokens == "class" else keras.ops.mean(features, axis=1)
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        save_model(path, model)
+        save_model(path, keras.Model(image, features, name="frozen_network"))
         return path.read_bytes()
 
 

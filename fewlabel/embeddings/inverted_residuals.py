@@ -23,8 +23,6 @@ class Architecture(NamedTuple):
     ----------
     n_blocks
         Blocks of each of the seven stages.
-    mean, deviation
-        Of red, green and blue in 0..255, for which pixels are standardized.
     epsilon
         Added to the variance by batch normalization.
     is_padded_evenly
@@ -32,8 +30,6 @@ class Architecture(NamedTuple):
     """
 
     n_blocks: tuple[int, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
     epsilon: float
     is_padded_evenly: bool
 
@@ -57,7 +53,8 @@ def inverted_residuals(
     Returns
     -------
     keras.Model
-        From float32 images of shape (n_images, image_size, image_size, 3) in 0..255 to features of
+        From float32 images of shape (n_images, image_size, image_size, 3), scaled as it was
+        trained, to features of
         shape (n_images, n_features).
     """
     layers = keras.layers
@@ -78,10 +75,7 @@ def inverted_residuals(
         return result if is_linear else layers.ReLU(max_value=6.0)(result)
 
     image = keras.Input((image_size, image_size, 3), name="pixels")
-    scaled = layers.Normalization(
-        mean=list(architecture.mean), variance=[value**2 for value in architecture.deviation]
-    )(image)
-    X = convolve(scaled, stride=2)
+    X = convolve(image, stride=2)
     for stage, n_blocks in enumerate(architecture.n_blocks):
         for block in range(n_blocks):
             stride = _STRIDES[stage] if block == 0 else 1

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.patches import PCA_IMAGES, positions, problems_of_patches
+from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import convolution, dense
 from fewlabel.parallel import for_each_block, log_duration, progress
-from fewlabel.rows import ImageRows, Rows, scale_to_length
+from fewlabel.rows import Rows, scale_to_length
 
 BLOCK_PATCHES = 2048
 CONTRAST_EPSILON = 0.01
@@ -98,7 +98,7 @@ def spherical_kmeans(
     return centroids
 
 
-class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class PatchEmbedding(PixelTransformer):
     """Pooled responses of an image's patches to patch centroids, reduced by PCA.
 
     Patches are contrast-normalized and ZCA-whitened; spherical k-means learns the centroids. An
@@ -177,11 +177,7 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             pixel, which have no contrast.
         """
         rng = check_random_state(self.random_state)
-        if isinstance(X, ImageRows):
-            rows: Rows = X
-            self.n_features_in_ = X.shape[1]
-        else:
-            rows = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        rows = self._rows_to_fit(X)
         _, height, width, _ = self._as_images(rows[:1]).shape
         shape = self.image_shape or ()
         if problems := problems_of_patches(shape, self.patch_size, self.pooling_grid):
@@ -239,15 +235,6 @@ class PatchEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
         components = dense(keras, ops.sqrt(joined), projection, -self.pca_.mean_ @ projection)
         return layers.UnitNormalization()(components) * len(self.scale_) ** 0.5
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.scale_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
     def _as_images(self, X: Floats) -> Floats:
         shape = (1, X.shape[1]) if self.image_shape is None else tuple(self.image_shape)

@@ -6,22 +6,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats
 from fewlabel.embeddings.frozen_network import FrozenNetwork
+from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import dense
 from fewlabel.parallel import log_duration
-from fewlabel.rows import ImageRows, Rows, scale_to_length, transformed
+from fewlabel.rows import scale_to_length, transformed
 
 PCA_IMAGES = 10_000
 _LEAST_VARIANCE = 1e-6
 
 
-class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class PretrainedEmbedding(PixelTransformer):
     """All principal components of a network's features, of the same length for all images.
 
     Parameters
@@ -61,11 +61,7 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit principal components to rows of pixels in [0, 1]."""
         rng = check_random_state(self.random_state)
-        if isinstance(X, ImageRows):
-            rows: Rows = X
-            self.n_features_in_ = X.shape[1]
-        else:
-            rows = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        rows = self._rows_to_fit(X)
         self.network_ = FrozenNetwork(self.network, self.image_shape or (1, rows.shape[1]))
         features = transformed(self.network_, rows)
         sample = features[np.sort(rng.permutation(len(features))[:PCA_IMAGES])].astype(np.float64)
@@ -93,15 +89,6 @@ class PretrainedEmbedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         unit = keras.layers.UnitNormalization()(components)
         return unit * self._n_features_out**0.5
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
     def _projection(self) -> tuple[Array, Array]:
         projection = self.pca_.components_.T * self.scale_
         return projection, self.pca_.mean_ @ projection
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.scale_)
