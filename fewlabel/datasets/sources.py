@@ -1,7 +1,6 @@
 """Where IDX files come from: a local folder, HTTPS mirrors, a package; checked by their SHA-256."""
 
 import gzip
-import hashlib
 import io
 import multiprocessing
 import os
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import pooch
 
-from fewlabel.clients import run_client
+from fewlabel.clients import require_sha256, run_client
 from fewlabel.datasets.idx import IDX_FILES, Origin, Package
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import log_duration
@@ -89,11 +88,7 @@ def _read_files(origin: Origin, files: Files) -> dict[str, np.ndarray]:
     arrays = {}
     for name, content in files:
         raw = _decompress(IDX_FILES[name], content, MAX_FILE_BYTES)
-        digest = hashlib.sha256(raw).hexdigest()
-        if digest != origin.sha256[name]:
-            raise ValueError(
-                f"{IDX_FILES[name]} must have the SHA-256 {origin.sha256[name]}, but has {digest}"
-            )
+        require_sha256(raw, origin.sha256[name], IDX_FILES[name])
         array = parse_idx(raw)
         arrays[name] = array.astype(np.int64) if name.endswith("labels") else array
     for name, file in IDX_FILES.items():

