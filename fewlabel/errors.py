@@ -39,7 +39,7 @@ def exit_on_error() -> Iterator[None]:
     except MemoryError as error:
         sys.exit(
             f"error: there is too little memory ({one_line(error)}); lower what asks for it in "
-            "params.yaml, such as label_budget, dataset.image_size or a batch_size"
+            "params.yaml, such as label_budget, dataset.folder.image_size or a batch_size"
         )
     except OSError as error:  # not a fault of this program, but of a file, disk or connection
         place = f"{error.filename}: " if error.filename else ""

@@ -6,6 +6,7 @@ Every run reads the settings of all methods, so a module imports what takes long
 """
 
 import importlib
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fewlabel.arrays import Classifier, Floats, Graph, Indexed, Ints, Transformer
 
+_logger = logging.getLogger(__name__)
+
 MAX_INT = 10**9
+_N_COLOR_AXES = 3
+_SMALL_SIDE = 64
 PositiveInt = Annotated[int, Field(ge=1, le=MAX_INT)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -38,6 +43,27 @@ class Strict(BaseModel):
     """Settings that refuse unknown keys, values of another type, and changes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Method(Strict):
+    """What every method has.
+
+    Attributes
+    ----------
+    candidates
+        Names of the methods that it chooses from, if that is what it does.
+    """
+
+    candidates: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of its module, by which params.yaml chooses it."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def choose(self, image_shape: tuple[int, ...]) -> str:
+        """Return the name of the candidate that suits images of this shape."""
+        raise NotImplementedError
 
 
 class Facts(NamedTuple):
@@ -77,7 +103,7 @@ class Images(NamedTuple):
     problems: list[tuple[str, str]]
 
 
-class DatasetMethod(Strict):
+class DatasetMethod(Method):
     """A data set: where images come from.
 
     Attributes
@@ -117,7 +143,7 @@ class DatasetMethod(Strict):
         raise NotImplementedError
 
 
-class EmbeddingMethod(Strict):
+class EmbeddingMethod(Method):
     """A feature space, of clusters, the graph and (if its settings say so) the classifier.
 
     Attributes
@@ -198,7 +224,7 @@ class Clusters(NamedTuple):
     representatives: Ints
 
 
-class SelectionMethod(Strict):
+class SelectionMethod(Method):
     """A choice of the images to label: clusters and their representatives."""
 
     def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
@@ -234,7 +260,7 @@ class Pool:
     embedding
         Returns the fitted transformer from such rows to features.
     has_ordered_components
-        As `EmbeddingMethod.ordered_components`.
+        Returns `EmbeddingMethod.ordered_components`.
     """
 
     y: Ints
@@ -245,10 +271,10 @@ class Pool:
     images: Callable[[], Any]
     features: Callable[[], Floats]
     embedding: Callable[[], Transformer]
-    has_ordered_components: bool
+    has_ordered_components: Callable[[], bool]
 
 
-class PropagationMethod(Strict):
+class PropagationMethod(Method):
     """A way from the labels of a few images to pseudo-labels of all."""
 
     def propagate(self, pool: Pool) -> tuple[Ints, Floats]:
@@ -264,13 +290,8 @@ class PropagationMethod(Strict):
         raise NotImplementedError
 
 
-class ClassifierMethod(Strict):
+class ClassifierMethod(Method):
     """A classifier to train."""
-
-    @property
-    def name(self) -> str:
-        """Name of its module, by which params.yaml chooses it."""
-        return type(self).__module__.rpartition(".")[2]
 
     @property
     def reads(self) -> Reads:
@@ -280,7 +301,7 @@ class ClassifierMethod(Strict):
 
     @property
     def needs_unit_pixels(self) -> str | None:
-        """Name of the setting for which pixels must be from 0 (black) to 1, if there is one."""
+        """What setting needs pixels from 0 (black) to 1, as "train.cnn.augment is True", if one."""
         return None
 
     def check(self, classifier: Any) -> None:
@@ -301,6 +322,17 @@ class ClassifierMethod(Strict):
         The classifier is what was fitted, of a network its Keras model; layers must be Keras's own.
         """
         raise NotImplementedError
+
+
+def are_photographs(image_shape: tuple[int, ...]) -> bool:
+    """Return whether images of this shape are of color, or have a side of over 64 pixels.
+
+    Examples
+    --------
+    >>> are_photographs((28, 28)), are_photographs((32, 32, 3)), are_photographs((300, 300))
+    (False, True, True)
+    """
+    return len(image_shape) == _N_COLOR_AXES or max(image_shape[:2]) > _SMALL_SIDE
 
 
 @cache
@@ -335,3 +367,27 @@ def settings_of(kind: str, name: str) -> type[Any]:
 def chosen(kind: str, section: Strict) -> Any:
     """Return the settings of the method that a section of params.yaml chooses."""
     return getattr(section, getattr(section, CHOICES[kind]))
+
+
+def possible(kind: str, section: Strict) -> dict[str, Any]:
+    """Return name -> settings of the method that a section chooses, or of all its candidates."""
+    method = chosen(kind, section)
+    return {name: getattr(section, name) for name in method.candidates or (method.name,)}
+
+
+def suited(kind: str, section: Strict, image_shape: Callable[[], tuple[int, ...]]) -> Any:
+    """Return the method that a section chooses; if that leaves it to the images, log the choice."""
+    method = chosen(kind, section)
+    if not method.candidates:
+        return method
+    shape = image_shape()
+    choice = method.choose(shape)
+    kinds = "photographs" if are_photographs(shape) else "small and gray"
+    _logger.info("%s: %s, since images are %s", kind, choice, kinds)
+    return getattr(section, choice)
+
+
+def suited_facts(kind: str, name: str, image_shape: tuple[int, ...]) -> Any:
+    """Return the same method by the name that params.yaml has, with default settings."""
+    method = settings_of(kind, name)()
+    return settings_of(kind, method.choose(image_shape))() if method.candidates else method

@@ -14,7 +14,16 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from fewlabel.errors import FewlabelError, exit_on_error
 from fewlabel.kernels import fixed_threads
-from fewlabel.methods import CHOICES, PositiveInt, Share, Strict, chosen, names, settings_of
+from fewlabel.methods import (
+    CHOICES,
+    PositiveInt,
+    Share,
+    Strict,
+    chosen,
+    names,
+    possible,
+    settings_of,
+)
 from fewlabel.text import one_line, shown
 
 PARAMS_FILE = "params.yaml"
@@ -61,7 +70,7 @@ class NormalizeSettings(Strict):
 
 @_with_methods("embeddings")
 class EmbedSection(Strict):
-    method: str = "patches"
+    method: str = "auto"
 
 
 @_with_methods("selection")
@@ -98,7 +107,7 @@ class GraphSettings(Strict):
 
 @_with_methods("propagation")
 class PropagateSection(Strict):
-    method: str = "regression"
+    method: str = "auto"
     percentile: float = Field(
         95.0,
         gt=0,
@@ -110,7 +119,7 @@ class PropagateSection(Strict):
 
 @_with_methods("classifiers")
 class TrainSection(Strict):
-    model: str = "cnn_mlp_ensemble"
+    model: str = "auto"
 
 
 class Params(Strict):
@@ -145,12 +154,10 @@ class Params(Strict):
     def _problems_of_pixels(self) -> Iterator[str]:
         if self.normalize.method != "standard":
             return
-        key = chosen("classifiers", self.train).needs_unit_pixels
-        where = (
-            f"embed.method is {self.embed.method!r}"
-            if chosen("embeddings", self.embed).needs_unit_pixels
-            else key and f"train.{self.train.model}.{key} is True"
-        )
+        classifiers = self._possible("classifiers", self.train)
+        where = next(filter(None, (method.needs_unit_pixels for method in classifiers)), None)
+        if any(method.needs_unit_pixels for method in self._possible("embeddings", self.embed)):
+            where = f"embed.method is {self.embed.method!r}"
         if where:
             yield (
                 f"normalize.method is 'standard', but must be 'unit' or 'minmax' where {where}, "
@@ -174,7 +181,15 @@ class Params(Strict):
                         f"{key} is {value}, but must be at most {limit} with {name}, which has "
                         f"{n_images} training images of {' x '.join(map(str, shape))} pixels"
                     )
-        yield from chosen("embeddings", self.embed).problems(n_images, shape)
+        for method in self._possible("embeddings", self.embed):
+            yield from method.problems(n_images, shape)
+
+    def _possible(self, kind: str, section: Strict) -> list[Any]:
+        """Return the method that will run, or each that may where images are not known yet."""
+        facts, methods = chosen("datasets", self.dataset).facts, possible(kind, section)
+        if facts is None or len(methods) == 1:
+            return list(methods.values())
+        return [methods[chosen(kind, section).choose(facts.image_shape)]]
 
 
 class ParamsError(FewlabelError):
@@ -217,8 +232,9 @@ def read_params(path: str | Path = PARAMS_FILE) -> Params:
 
 
 def _missing(settings: Strict, prefix: str = "") -> Iterator[str]:
-    """Yield each key that DVC could not see change, except of methods that are not chosen."""
+    """Yield each key that DVC could not see change, except of methods that cannot be chosen."""
     chosen_names = {getattr(settings, key, None) for key in CHOICES.values()}
+    chosen_names |= {name for _, method in settings for name in getattr(method, "candidates", ())}
     for name, value in settings:
         is_section = isinstance(value, Strict)
         if name in settings.model_fields_set:

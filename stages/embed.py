@@ -1,6 +1,6 @@
 """Map images to the feature space of clustering, graph and (if it is set so) the classifier."""
 
-from fewlabel.methods import EmbeddingMethod, chosen
+from fewlabel.methods import EmbeddingMethod, suited
 from fewlabel.settings import Params, ParamsError, run_stage
 from fewlabel.storage import save_array, save_joblib
 
@@ -27,17 +27,16 @@ def main(params: Params) -> None:
     splits = {split: load_rows(split) for split in ("train", "test")}
     train = splits["train"]
     image_shape = train.image_shape
-    name = params.embed.method
-    method: EmbeddingMethod = chosen("embeddings", params.embed)
+    method: EmbeddingMethod = suited("embeddings", params.embed, lambda: image_shape)
     for problem in method.problems(len(train), image_shape):
         raise ParamsError(problem)
     check_images(train.images)
     n_images = [len(rows) for rows in splits.values()]
     for key, n_bytes in method.memory_needed(image_shape, n_images, cpu_count()).items():
-        require_memory(n_bytes, f"embed.{name}.{key}", getattr(method, key))
+        require_memory(n_bytes, f"embed.{method.name}.{key}", getattr(method, key))
     embedding = method.build(image_shape, params.seed).fit(train)
     features = {split: transformed(embedding, rows) for split, rows in splits.items()}
-    check_features(features["train"], name, getattr(method, "n_components", 0))
+    check_features(features["train"], method.name, getattr(method, "n_components", 0))
     save_joblib("models/embedding.joblib", embedding)
     for split, rows in features.items():
         save_array(f"data/embedded/{split}_features.npy", rows)

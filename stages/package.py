@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fewlabel.methods import settings_of
+from fewlabel.methods import suited_facts
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_joblib, load_json, verified, write
 
@@ -23,8 +23,8 @@ def main(params: Params) -> None:
     classifier, model = load_model(verified(f"models/{TRAINING_SET}"))
     embedding = load_joblib("models/embedding.joblib")
     normalization = load_joblib("models/normalization.joblib")
-    embed = settings_of("embeddings", params.embed.method)
-    train = settings_of("classifiers", params.train.model)
+    embed = suited_facts("embeddings", params.embed.method, image_shape)
+    train = suited_facts("classifiers", params.train.model, image_shape)
 
     def to_probabilities(rows: Any) -> tuple[Any, list[int]]:
         pixels = to_keras(keras, params.normalize.method, normalization, rows)

@@ -1,11 +1,12 @@
 """Give every training image a class, and say how confident that is."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
-from fewlabel.methods import Pool, PropagationMethod, chosen, settings_of
+from fewlabel.methods import Pool, possible, suited_facts
 from fewlabel.normalization import load_rows
+from fewlabel.propagation.comparison import best_method
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_graph, load_joblib, load_json, save_array, verified
 
@@ -15,18 +16,21 @@ def main(params: Params) -> None:
 
     Images that are to get no label have the class -1, and the least confidence.
     """
+    images = cache(partial(load_rows, "train"))
     pool = Pool(
         y=load_array("data/representatives/labels.npy"),
         n_classes=len(load_json(verified("data/raw/class_names.json"))),
         assignment=load_array("data/clusters/assignment.npy"),
-        distance=partial(load_array, "data/clusters/distance.npy"),
-        affinity=partial(load_graph, "data/graph/affinity.npz"),
-        images=partial(load_rows, "train"),
-        features=partial(load_array, "data/embedded/train_features.npy"),
-        embedding=partial(load_joblib, "models/embedding.joblib"),
-        has_ordered_components=settings_of("embeddings", params.embed.method).ordered_components,
+        distance=cache(partial(load_array, "data/clusters/distance.npy")),
+        affinity=cache(partial(load_graph, "data/graph/affinity.npz")),
+        images=images,
+        features=cache(partial(load_array, "data/embedded/train_features.npy")),
+        embedding=cache(partial(load_joblib, "models/embedding.joblib")),
+        has_ordered_components=lambda: (
+            suited_facts("embeddings", params.embed.method, images().image_shape).ordered_components
+        ),
     )
-    method: PropagationMethod = chosen("propagation", params.propagate)
+    method = best_method(pool, possible("propagation", params.propagate))
     pseudo_labels, confidence = method.propagate(pool)
     excluded = load_array("data/representatives/excluded.npy")
     pseudo_labels[excluded], confidence[excluded] = -1, -np.inf

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fewlabel.methods import ClassifierMethod, chosen
+from fewlabel.methods import ClassifierMethod, suited
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import StoredArray, load_array
 
@@ -37,7 +37,11 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
         )
-    method: ClassifierMethod = chosen("classifiers", params.train)
+    method: ClassifierMethod = suited(
+        "classifiers",
+        params.train,
+        lambda: StoredArray("data/raw/train_images.npy").shape[1:],
+    )
     X = classifier_input(
         method.reads,
         lambda: load_rows("train", labeled),

@@ -33,7 +33,7 @@ def ended_by(error):
         (
             MemoryError("7 GB\nfor an array"),
             "error: there is too little memory (7 GB for an array); lower what asks for it in "
-            "params.yaml, such as label_budget, dataset.image_size or a batch_size",
+            "params.yaml, such as label_budget, dataset.folder.image_size or a batch_size",
         ),
         (OSError(errno.ENOSPC, "No space left", "a/b.npy"), "error: a/b.npy: No space left"),
         (OSError("no answer\nfrom it"), "error: no answer from it"),

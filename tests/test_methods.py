@@ -41,6 +41,11 @@ def make(kind, name):
     return settings_of(kind, name)(**SMALL.get(name, {}))
 
 
+def runs(kind):
+    """Return the names of the methods of a kind that do not leave it to another."""
+    return [name for name in names(kind) if not settings_of(kind, name).candidates]
+
+
 def in_layers(to_keras, X):
     """Return what layers, built of rows, make of X."""
     keras = import_keras()
@@ -64,7 +69,7 @@ def test_a_module_explains_itself_in_one_line(kind):
         assert len(line) < 100
 
 
-@pytest.mark.parametrize("name", names("embeddings"))
+@pytest.mark.parametrize("name", runs("embeddings"))
 def test_an_embedding(name, images, tiny_network, monkeypatch):
     monkeypatch.chdir(tiny_network)
     method, (pixels, _) = make("embeddings", name), images
@@ -104,7 +109,7 @@ def test_a_selection(name, images):
 
 
 @pytest.mark.parametrize("n_labels", [0, 1, 6])
-@pytest.mark.parametrize("name", names("propagation"))
+@pytest.mark.parametrize("name", runs("propagation"))
 def test_a_propagation(name, n_labels, images):
     pixels, classes = images
     rows = pixels.reshape(60, -1)
@@ -121,7 +126,7 @@ def test_a_propagation(name, n_labels, images):
         images=lambda: ImageRows(images=pixels, normalization=FunctionTransformer()),
         features=lambda: features,
         embedding=lambda: embedding,
-        has_ordered_components=True,
+        has_ordered_components=lambda: True,
     )
     pseudo_labels, confidence = make("propagation", name).propagate(pool)
     assert pseudo_labels.shape == confidence.shape == (60,)
@@ -132,8 +137,17 @@ def test_a_propagation(name, n_labels, images):
     assert np.isfinite(confidence[n_labels:]).all()
 
 
+@pytest.mark.parametrize("kind", ["embeddings", "classifiers"])
+def test_a_choice_is_of_methods_that_run(kind):
+    shapes = [(28, 28), (64, 64), (65, 64), (8, 8, 3)]
+    for name in set(names(kind)) - set(runs(kind)):
+        method = make(kind, name)
+        assert set(method.candidates) <= set(runs(kind))
+        assert {method.choose(shape) for shape in shapes} == set(method.candidates)
+
+
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("name", names("classifiers"))
+@pytest.mark.parametrize("name", runs("classifiers"))
 def test_a_classifier(name, images):
     pixels, classes = images
     method = make("classifiers", name)

@@ -63,7 +63,6 @@ MOST = 1_000_000_000
 INTEGERS = {
     "seed": (0, 4294967295),
     "label_budget": (1, 60_000),
-    "dataset.folder.image_size": (8, 512),
     "embed.pca.n_components": (1, MOST),  # of a method that is not chosen
     "embed.patches.patch_size": (2, 28),
     "embed.patches.n_centroids": (1, MOST),
@@ -107,14 +106,15 @@ BOOLEANS = ["train.cnn.augment", "train.cnn_mlp_ensemble.cnn.augment"]
 CHOICES = {
     "dataset.name": ["fashion_mnist", "mnist", "digits", "elpv", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
-    "embed.method": ["pixels", "pca", "patches", "pretrained"],
+    "embed.method": ["auto", "pixels", "pca", "patches", "pretrained"],
     "embed.pretrained.scaling": ["own", "none", "unit", "symmetric", "imagenet"],
     "embed.pretrained.tokens": ["class", "mean"],
     "cluster.method": ["kmeans", "minibatch"],
     "cluster.kmeans.init": ["k-means++", "random"],
     "label.source": ["oracle", "human"],
-    "propagate.method": ["cluster", "graph", "regression"],
+    "propagate.method": ["auto", "cluster", "graph", "regression"],
     "train.model": [
+        "auto",
         "logistic_regression",
         "mlp",
         "wide_mlp",
@@ -127,7 +127,8 @@ CHOICES = {
     "train.wide_mlp.features": ["pixels", "embedding"],
 }
 OF_A_FOLDER = [
-    f"dataset.folder.{key}" for key in ("path", "class_names", "test_labels", "train_labels")
+    f"dataset.folder.{key}"
+    for key in ("path", "image_size", "class_names", "test_labels", "train_labels")
 ]
 FOLDER = {
     "dataset.name": "folder",
@@ -326,6 +327,15 @@ def test_every_choice_is_accepted(read, key, choice):
         ({"dataset.folder.class_names": ["cat", "?"]}, "neither ? nor !"),
         ({"dataset.folder.path": None}, "dataset.folder.path is None, but must be a valid string"),
         (
+            {"dataset.folder.image_size": 7},
+            "dataset.folder.image_size is 7, but must be greater than or equal to 8",
+        ),
+        (
+            {"dataset.folder.image_size": 513},
+            "dataset.folder.image_size is 513, but must be less than or equal to 512",
+        ),
+        ({"dataset.folder.image_size": 8.0}, "image_size is 8.0, but must be a valid integer"),
+        (
             {"dataset.folder.test_labels": 1},
             "dataset.folder.test_labels is 1, but must be a valid string",
         ),
@@ -434,6 +444,15 @@ def test_patches_that_images_do_not_have(read, wrong, words):
     assert read(changed(**wrong | {"embed.method": "pca"})).embed.method == "pca"
 
 
+def test_a_choice_is_checked_where_the_images_are_known(read):
+    wrong = {"embed.method": "auto", "embed.patches.patch_size": 29}
+    assert "patch_size is 29, but must be at most 28" in refusal(read, changed(**wrong))
+    assert read(changed(**wrong | {"dataset.name": "elpv"})).embed.method == "auto"
+    for name in (FOLDER, {"dataset.name": "elpv"}):
+        wrong = name | {"embed.method": "auto", "embed.pretrained.model": "a"}
+        assert "embed.pretrained.model is 'a', but" in refusal(read, changed(**wrong))
+
+
 def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
     # Color images have patches of one pixel; how large images are is not known yet.
     params = read(changed(**FOLDER | {f"{PATCHES}patch_size": 1, f"{PATCHES}pooling_grid": 32}))
@@ -448,6 +467,11 @@ def test_of_a_folder_only_what_any_image_lacks_is_refused(read):
         ({}, "embed.method is 'patches'"),
         ({"embed.method": "pca"}, "train.cnn_mlp_ensemble.cnn.augment is True"),
         ({"embed.method": "pca", "train.model": "cnn"}, "train.cnn.augment is True"),
+        ({"embed.method": "auto"}, "embed.method is 'auto'"),
+        (
+            {"embed.method": "pca", "train.model": "auto"},
+            "train.cnn_mlp_ensemble.cnn.augment is True",
+        ),
     ],
 )
 def test_standardized_pixels_are_refused_where_black_must_be_0(read, others, asks):
@@ -507,8 +531,10 @@ SECTIONS_OF_OTHER_METHODS = [
     "dataset.digits",
     "dataset.elpv",
     "dataset.mnist",
+    "embed.auto",
     "embed.pixels",
-    "propagate.cluster",
+    "propagate.auto",
+    "train.auto",
 ]
 
 

@@ -16,7 +16,7 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from benchmarks.workspace import record_outputs
-from fewlabel.methods import CHOICES, names
+from fewlabel.methods import CHOICES, names, settings_of
 from fewlabel.settings import read_params
 from study.code import all_imports, file_of, section_of
 from tests.conftest import TINY_NETWORKS, save_tiny_network
@@ -40,6 +40,7 @@ VARIANTS = [
     {"train.model": "wide_mlp", "train.wide_mlp.features": "embedding"},
     {"train.model": "logistic_regression"},
     {"train.model": "logistic_regression", "train.logistic_regression.features": "pixels"},
+    {"embed.method": "auto", "propagate.method": "auto", "train.model": "auto"},
     {"label.source": "human"},
     {
         "dataset.name": "folder",
@@ -49,7 +50,7 @@ VARIANTS = [
 ]
 
 
-FACTS = ("needs_unit_pixels", "ordered_components")
+FACTS = ("candidates", "choose", "needs_unit_pixels", "ordered_components")
 
 
 class Recorder:
@@ -154,7 +155,8 @@ def kinds_of_methods(modules: set[str]) -> set[str]:
         for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") in ("chosen", "settings_of")
+        and getattr(node.func, "id", "")
+        in ("chosen", "settings_of", "possible", "suited", "suited_facts")
         and isinstance(node.args[0], ast.Constant)
     }
 
@@ -186,6 +188,11 @@ def test_declared_modules_are_the_imported_and_the_chosen_ones(reproduced, stage
             methods = {f"fewlabel.{kind}.{name}" for name in names(kind)}
             # What one method needs, a stage declares whichever is chosen.
             expected |= set().union(*(all_imports(method) - {method} for method in methods))
+            expected |= {
+                f"fewlabel.{kind}.{candidate}"
+                for name in names(kind)
+                for candidate in settings_of(kind, name).candidates
+            }
             section = getattr(settings, section_of(kind))
             expected.add(f"fewlabel.{kind}.{getattr(section, CHOICES[kind])}")
         assert stage.modules == {file_of(name) for name in expected}, stage.name

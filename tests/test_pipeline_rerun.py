@@ -61,14 +61,19 @@ RAN = {
     "propagate.percentile": PROPAGATE,
 }
 
-# Of a method that is not chosen.
-IDLE = {
-    "embed.pca.n_components": 24,
+# Of a method that `auto` may choose: DVC cannot know that it is not chosen, and runs one stage for
+# it, which gives the same bytes.
+NEEDLESS = {
     "embed.pretrained.model": "mobilenetv2",
     "embed.pretrained.image_size": 64,
     "embed.pretrained.scaling": "unit",
     "embed.pretrained.tokens": "mean",
     "embed.pretrained.variance_power": 0.5,
+}
+
+# Of another method that is not chosen.
+IDLE = {
+    "embed.pca.n_components": 24,
     "cluster.minibatch.batch_size": 512,
     "cluster.minibatch.max_iter": 5,
     "propagate.regression.alpha": 0.5,
@@ -137,7 +142,7 @@ def stale(project):
 
 def test_every_setting_is_in_a_table_here(reproduced):
     params = YAML(typ="safe").load(reproduced.folder / PARAMS_FILE)
-    tables = [*RERUNS, *IDLE, *IDLE_NETWORKS, *NOT_RUN, *OF_A_FOLDER, NETWORK_RUN]
+    tables = [*RERUNS, *NEEDLESS, *IDLE, *IDLE_NETWORKS, *NOT_RUN, *OF_A_FOLDER, NETWORK_RUN]
     assert sorted(leaves(params)) == sorted(tables)
 
 
@@ -165,6 +170,11 @@ def test_a_setting_reruns_what_it_touches(project, key):
 def test_settings_of_what_is_not_chosen_rerun_nothing(project):
     project.set(IDLE | IDLE_NETWORKS)
     assert project.repro() == []
+
+
+def test_settings_of_what_could_be_chosen_rerun_no_more_than_one_stage(project):
+    project.set(NEEDLESS | {"embed.pretrained.scaling": "own"})
+    assert project.repro() == ["embed"]
 
 
 @pytest.mark.parametrize("key", NOT_RUN)

@@ -214,6 +214,10 @@ def test_combined_scores_solve_the_linear_systems(
     own = np.maximum(scores, 0) * spread**exponent
     own = np.where(labeled[:, None], one_hot, own / np.maximum(own.sum(1, keepdims=True), 1e-30))
     expected = smoothed(own, neighbor_half_weight / (neighbor_half_weight + labeled.sum()))
+    # Each class as varied as before.
+    expected -= expected.mean(axis=0)
+    expected *= own.std(axis=0) / np.maximum(expected.std(axis=0), 1e-30)
+    expected = np.maximum(expected + own.mean(axis=0), 0)
 
     pseudo_labels, confidence = combine_with_graph(
         affinity,
@@ -250,7 +254,7 @@ def test_a_regression_reads_the_first_components_only_where_they_tell_most(order
             images=lambda: pixels,
             features=lambda: features,
             embedding=lambda: embedding,
-            has_ordered_components=ordered,
+            has_ordered_components=lambda: ordered,
         )
         return settings_of("propagation", "regression")().propagate(pool)[1]
 

@@ -26,7 +26,7 @@ class Settings(NetworkMethod):
 
     @property
     def needs_unit_pixels(self) -> str | None:
-        return "augment" if self.augment else None
+        return "train.cnn.augment is True" if self.augment else None
 
     @staticmethod
     def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:

@@ -21,7 +21,7 @@ class Settings(ClassifierMethod):
 
     @property
     def needs_unit_pixels(self) -> str | None:
-        return "cnn.augment" if self.cnn.augment else None
+        return "train.cnn_mlp_ensemble.cnn.augment is True" if self.cnn.augment else None
 
     def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from fewlabel.classifiers.networks import EnsembleClassifier

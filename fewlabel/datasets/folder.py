@@ -14,12 +14,12 @@ class Settings(DatasetMethod):
         description="A folder of PNG and JPEG files, with sub-folders, or an .npz that has uint8 "
         "`images`.",
     )
-    image_size: int = Field(
-        32,
+    image_size: int | None = Field(
+        None,
         ge=8,
         le=512,
         description="Side in pixels that images are scaled to fit, then padded with black: 8 to "
-        "512.",
+        "512; or null: that of the largest image, 128 at most.",
     )
     class_names: list[str] = Field([], description="Names of the classes, two or more.")
     test_labels: str | None = Field(

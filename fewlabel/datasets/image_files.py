@@ -9,8 +9,9 @@ import posixpath
 import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -19,12 +20,13 @@ from fewlabel.arrays import Indexed
 from fewlabel.datasets.decoded import DecodedImage, DecodedImages, ImageStack
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Images
-from fewlabel.parallel import for_each_block
-from fewlabel.regular_files import FileRefusedError, is_folder, read_regular_file
+from fewlabel.parallel import for_each_block, progress
+from fewlabel.regular_files import FileRefusedError, is_folder, open_regular_file, read_regular_file
 from fewlabel.text import one_line, printable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BLOCK_FILES = 32
+_MIN_SIDE, _DEFAULT_SIDE = 8, 128  # pixels
 MAX_FILE_BYTES = 2**28
 _MAX_PIXELS = 2**26
 _MAX_STORED_PIXELS = 2**28
@@ -106,7 +108,7 @@ def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> np.ndarray:
 def read_image_files(
     path: str,
     *,
-    image_size: int,
+    image_size: int | None,
     class_names: list[str],
     test_labels: str | None,
     train_labels: str | None,
@@ -138,7 +140,7 @@ def read_image_files(
     if train_labels is not None:
         table = tables["train_labels"]
         answers = _classes(place, names, class_names, "train_labels", table, besides=tests)
-    found = _read_all(place, names, image_size)
+    found = _read_all(place, names, image_size or _longest_side(place, names))
     if test_labels is not None and all(isinstance(found[name], str) for name in tests):
         name = min(tests)
         raise wrong_labels(
@@ -191,7 +193,7 @@ def hash_images(images: Iterable[np.ndarray]) -> list[str]:
 
 
 def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
-    with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as file:
+    with _open(io.BytesIO(content)) as file:
         n_stored = math.prod(file.size)
         stored = "{:,} x {:,} pixels".format(*file.size)
         file.draft(None, (2 * size, 2 * size))
@@ -211,6 +213,23 @@ def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
     image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
+
+
+def _longest_side(place: Path, names: list[str]) -> int:
+    """Return the longest side of all images, 8 to 128 pixels; what cannot be read has none."""
+    longest = _MIN_SIDE
+    for name in progress(names, "look for the largest image"):
+        with suppress(Exception):  # Pillow passes on whatever a broken file leads to
+            _check_name(place, name)
+            with open_regular_file(place / name) as file, _open(file) as image:
+                longest = max(longest, *image.size)
+        if longest >= _DEFAULT_SIDE:
+            return _DEFAULT_SIDE
+    return longest
+
+
+def _open(file: IO[bytes]) -> Image.Image:
+    return Image.open(file, formats=("PNG", "JPEG"))
 
 
 def _read_all(place: Path, names: list[str], image_size: int) -> Found:

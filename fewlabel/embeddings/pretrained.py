@@ -35,7 +35,7 @@ class Settings(EmbeddingMethod):
         "class",
         description="Which token counts where the network gives some: class (the first) or mean.",
     )
-    variance_power: Share = Field(0.25, description="As for patches.")
+    variance_power: Share = Field(0.0, description="As for patches.")
 
     needs_unit_pixels: ClassVar[bool] = True
 

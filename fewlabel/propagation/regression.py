@@ -19,7 +19,7 @@ class Settings(PropagationMethod):
         "they count less.",
     )
     neighbor_half_weight: PositiveFloat = Field(
-        1000.0,
+        500.0,
         description="Number of labels with which an image's own scores count as much as its "
         "neighbors'; with more labels they count more.",
     )
@@ -37,7 +37,7 @@ def _scores(pool: Pool) -> Floats:
         return np.zeros((len(pool.y), pool.n_classes), np.float32)
     features = pool.features()
     positions, example_features = examples(labeled, features, pool.images(), pool.embedding())
-    if pool.has_ordered_components:
+    if pool.has_ordered_components():
         n_components = max(MIN_COMPONENTS, len(labeled))
         features = leading_components(features, n_components)
         example_features = leading_components(example_features, n_components)
@@ -59,7 +59,8 @@ def combine_with_graph(
 
     The scores are multiplied by the probabilities that labels spread over the graph give, as by a
     second expert (G. Hinton, "Training Products of Experts by Minimizing Contrastive Divergence",
-    Neural Computation 2002), then smoothed over the graph. The more labels there are, the more the
+    Neural Computation 2002), then smoothed over the graph, without less difference between images
+    than before (docs/decisions/propagation.md). The more labels there are, the more the
     regression knows that neighbors do not: with n labels, the exponent of the spread probabilities
     is graph_half_weight / (graph_half_weight + n), and the share of its neighbors in an image's
     smoothed scores neighbor_half_weight / (neighbor_half_weight + n).
@@ -86,4 +87,20 @@ def combine_with_graph(
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     own[labeled] = np.eye(n_classes, dtype=np.float32)[y[labeled]]
     neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
-    return best_class(smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations), y)
+    smoothed = smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations)
+    return best_class(_as_varied_as(own, smoothed), y)
+
+
+def _as_varied_as(before: Floats, smoothed: Floats) -> Floats:
+    """Give each class the mean and the standard deviation over all images that it had before.
+
+    Smoothing keeps what a class has everywhere and takes from what tells images apart, the more so
+    the worse the graph is. What is left would be the most frequent class, whatever the image.
+    """
+    (mean, std), (mean_after, std_after) = (
+        (scores.mean(axis=0, dtype=np.float64), scores.std(axis=0, dtype=np.float64))
+        for scores in (before, smoothed)
+    )
+    factor = std / np.maximum(std_after, np.finfo(np.float32).tiny)
+    varied: Floats = np.maximum((smoothed - mean_after) * factor + mean, 0).astype(np.float32)
+    return varied

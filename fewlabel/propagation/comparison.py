@@ -1,0 +1,81 @@
+"""Which method propagates labels best, told by the labels that there are."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from fewlabel.arrays import Bools, Floats, Ints
+from fewlabel.methods import Pool, PropagationMethod
+from fewlabel.parallel import progress
+
+MIN_Z = 2.0
+_FOLD_LABELS = 1000
+_MAX_FOLDS = 10
+_MIN_LABELS = 10
+_TINY = 1e-9
+_logger = logging.getLogger(__name__)
+
+
+def best_method(pool: Pool, methods: Mapping[str, PropagationMethod]) -> PropagationMethod:
+    """Return the first method, or the one that predicts labels best if it surely does.
+
+    Each labeled image is predicted from the others, and counts as much as its cluster has images.
+    Surely means that the difference of accuracy from the first method is over two of its standard
+    errors. Images nearest to a centroid are easier to predict than others, whatever the method:
+    the accuracies flatter all, and only their difference counts.
+
+    Parameters
+    ----------
+    pool
+        With fewer than 10 labels, nothing is compared.
+    methods
+        Their names, for the log, and settings.
+    """
+    labeled = np.flatnonzero(pool.y >= 0)
+    first = next(iter(methods))
+    if len(methods) == 1 or len(labeled) < _MIN_LABELS:
+        return methods[first]
+    weights = np.bincount(pool.assignment)[pool.assignment[labeled]]
+    right = {
+        name: weights / weights.sum() * _is_right(pool, method, labeled)
+        for name, method in progress(methods.items(), "predict each label from others")
+    }
+    gains = {name: values - right[first] for name, values in right.items()}
+    z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
+    best = max(z, key=lambda name: z[name])
+    choice = best if z[best] > MIN_Z else first
+    shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
+    _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
+    return methods[choice]
+
+
+def _is_right(pool: Pool, method: PropagationMethod, labeled: Ints) -> Bools:
+    """Predict each labeled image without its label, and say whether that is right."""
+    n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
+    predicted = np.full(len(labeled), -1)
+    for fold in range(n_folds):
+        is_held_out = np.arange(len(labeled)) % n_folds == fold
+        pseudo_labels, _ = method.propagate(_without(pool, labeled, is_held_out))
+        predicted[is_held_out] = pseudo_labels[labeled[is_held_out]]
+    right: Bools = predicted == pool.y[labeled]
+    return right
+
+
+def _without(pool: Pool, labeled: Ints, is_held_out: Bools) -> Pool:
+    """Take labels away, and give each cluster that has none now to that of the nearest label."""
+    held_out, kept = labeled[is_held_out], labeled[~is_held_out]
+    y = pool.y.copy()
+    y[held_out] = -1
+    nearest = kept[_nearest(pool.features()[held_out], pool.features()[kept])]
+    assignment = np.arange(pool.assignment.max() + 1)
+    still = np.isin(pool.assignment[held_out], pool.assignment[kept])
+    assignment[pool.assignment[held_out[~still]]] = pool.assignment[nearest[~still]]
+    return replace(pool, y=y, assignment=assignment[pool.assignment])
+
+
+def _nearest(rows: Floats, others: Floats) -> Ints:
+    squares = (others**2).sum(axis=1) - 2 * rows @ others.T
+    nearest: Ints = squares.argmin(axis=1)
+    return nearest
