@@ -66,6 +66,22 @@ def test_images_of_any_size_are_fitted_and_padded(tmp_path):
     assert images.sha256[1] == hashlib.sha256((tmp_path / "tiny.png").read_bytes()).hexdigest()
 
 
+def test_images_are_as_large_as_the_largest_by_default(tmp_path):
+    save(tmp_path / "a.png", (9, 7))
+    assert read(tmp_path, size=None).arrays["train_images"].shape == (1, 9, 9, 3)
+    save(tmp_path / "b.png", (11, 40))
+    (tmp_path / "broken.png").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert read(tmp_path, size=None).arrays["train_images"].shape == (2, 40, 40, 3)
+    save(tmp_path / "c.png", (129, 10))
+    assert read(tmp_path, size=None).arrays["train_images"].shape == (3, 128, 128, 3)
+
+
+def test_small_images_are_enlarged_to_the_least_side(tmp_path):
+    save(tmp_path / "a.png", (2, 3))
+    assert read(tmp_path, size=None).arrays["train_images"].shape == (1, 8, 8, 3)
+
+
 def test_gray_images_stay_gray_and_mixed_ones_are_colored(tmp_path):
     save(tmp_path / "a.png", mode="L")
     assert read(tmp_path).arrays["train_images"].shape == (1, 8, 8)
