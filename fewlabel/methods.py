@@ -342,7 +342,7 @@ def names(kind: str) -> list[str]:
     Examples
     --------
     >>> names("embeddings")
-    ['patches', 'pca', 'pixels', 'pretrained']
+    ['auto', 'patches', 'pca', 'pixels', 'pretrained']
     """
     files = sorted(Path(__file__).with_name(kind).glob("*.py"))
     return [

@@ -53,6 +53,15 @@ VARIANTS = [
 FACTS = ("candidates", "choose", "needs_unit_pixels", "ordered_components")
 
 
+# DVC cannot know which of them `auto` takes.
+MAYBE_CHOSEN = [
+    f"{section_of(kind)}.{candidate}"
+    for kind in CHOICES
+    for name in names(kind)
+    for candidate in settings_of(kind, name).candidates
+]
+
+
 class Recorder:
     """Stands in for settings, and notes each leaf that is read."""
 
@@ -241,7 +250,8 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
                 main(Recorder(params, read_settings), *stage.command[3:])
             finally:
                 read_files.on = False
-            assert read_settings == declared.keys(), (stage.name, variant)
+            needed = {key for key in declared if not within(key, MAYBE_CHOSEN, ".")}
+            assert needed <= read_settings <= declared.keys(), (stage.name, variant)
             read_data = {
                 name
                 for name in read_files

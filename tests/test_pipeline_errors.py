@@ -27,7 +27,10 @@ def replace_line(pattern, line):
 WRONG = {
     "unknown key": (
         replace_line(r"  percentile: 80", "  percentile: 50\n  percentil: 50"),
-        ["propagate.percentil ", "allowed here are method, percentile, cluster, graph, regression"],
+        [
+            "propagate.percentil ",
+            "allowed here are method, percentile, auto, cluster, graph, regression",
+        ],
     ),
     "nothing kept": (
         replace_line(r"  percentile: 80", "  percentile: 0"),
