@@ -63,7 +63,7 @@ def fit_with_learning_curve(
             classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
             return
         with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
-            classifier.fit(X, y)
+            classifier.fit(X, y, **method.fit_arguments(y))
         method.check(classifier)
     except FewlabelError as error:
         # It begins with a model, which may be within the chosen one, and its setting.

@@ -304,6 +304,10 @@ class ClassifierMethod(Method):
         """What setting needs pixels from 0 (black) to 1, as "train.cnn.augment is True", if one."""
         return None
 
+    def fit_arguments(self, y: Ints) -> dict[str, Any]:
+        """Return what else than rows and labels the `fit` of a scikit-learn classifier gets."""
+        return {}
+
     def check(self, classifier: Any) -> None:
         """Raise a FewlabelError, which begins with model and setting, if fitting failed."""
 

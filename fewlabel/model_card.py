@@ -26,6 +26,7 @@ def model_card(
     classifier: dict[str, Any],
     labels: Ints,
     metrics: dict[str, float],
+    verdict: str,
 ) -> str:
     """Return the card of a classifier, as Markdown.
 
@@ -41,6 +42,8 @@ def model_card(
         Labels that people or the oracle gave, -1 where unlabeled.
     metrics
         What was measured of it and of its pseudo-labels; without accuracy, nobody could test it.
+    verdict
+        Of `fewlabel.verdict`, as a Markdown list.
     """
     names = about["class_names"]
     height, width, *channels = about["image_shape"]
@@ -66,6 +69,9 @@ percentile {params.propagate.percentile:g}; model {params.train.model} on \
 
 {_MEASURED if "accuracy" in metrics else _NOT_MEASURED}
 
+## What its labels say
+
+{verdict}
 ## Limits
 
 - It knows these classes only, and gives one of them to any image.

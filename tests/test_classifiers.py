@@ -26,6 +26,16 @@ def test_logistic_regression():
     )
 
 
+def test_logistic_regression_weighs_its_penalty_against_the_mean_loss():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 20)
+    X = rng.normal(size=(60, 4)) + y[:, None]
+    method = settings_of("classifiers", "logistic_regression")(C=3)
+    fitted = method.build(None, 0).fit(X, y, **method.fit_arguments(y))
+    expected = LogisticRegression(C=3 / 60, tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, atol=1e-3)
+
+
 @pytest.mark.parametrize("model", ["mlp", "wide_mlp", "small_cnn", "cnn"])
 def test_networks(model):
     settings = {"epochs": 3, "min_steps": 30, "batch_size": 16, "learning_rate": 0.01}

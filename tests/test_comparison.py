@@ -56,34 +56,41 @@ def test_the_first_stays_unless_another_is_surely_better(pool):
         (20, "second"),
     ]:
         compared = methods(range(10), range(10 + n_more))
-        assert best_method(pool, compared) is compared[expected], n_more
+        method, held_out = best_method(pool, compared)
+        assert method is compared[expected], n_more
+        assert (held_out.predicted == pool.y[:30]).sum() == len(method.knows)
     compared = methods(range(20), range(10))
-    assert best_method(pool, compared) is compared["first"]
+    assert best_method(pool, compared)[0] is compared["first"]
 
 
 def test_a_label_counts_as_much_as_its_cluster(pool):
     compared = methods([0, 1, 2, 3], [4, 5, 6, 7, 8, 9, 10, 11])
-    assert best_method(pool, compared) is compared["first"]
+    assert best_method(pool, compared)[0] is compared["first"]
     sizes = np.where(np.arange(60) < 30, np.arange(60), 4 + np.arange(60) % 8)
     compared = methods(range(4), range(4, 12))
-    assert best_method(replace(pool, assignment=sizes), compared) is compared["second"]
+    assert best_method(replace(pool, assignment=sizes), compared)[0] is compared["second"]
 
 
 def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
     compared = methods([], range(60))
     few = replace(pool, y=np.where(np.arange(60) < 9, pool.y, -1))
-    assert best_method(few, compared) is compared["first"]
+    method, held_out = best_method(few, compared)
+    assert method is compared["first"]
+    assert [len(part) for part in held_out] == [0, 0, 0]
     only = {"cluster": Cluster()}
-    assert best_method(pool, only) is only["cluster"]
+    method, held_out = best_method(pool, only)
+    assert method is only["cluster"]
+    np.testing.assert_array_equal(held_out.images, range(30))
 
 
 def test_a_cluster_without_its_label_joins_that_of_the_nearest(pool):
     # The labels of images 0 to 29 are 0, 1, 2, 0 and so on, and the nearest is never the same.
     labeled = np.arange(30)
-    assert not comparison._is_right(pool, Cluster(), labeled).any()
+    held_out = comparison._predict(pool, Cluster(), labeled)
+    assert not (held_out.predicted == pool.y[:30]).any()
     # Of sorted classes, it is, except at both borders.
     pool = replace(pool, y=np.where(np.arange(60) < 30, np.arange(60) // 10, -1))
-    right = comparison._is_right(pool, Cluster(), labeled)
+    right = comparison._predict(pool, Cluster(), labeled).predicted == pool.y[:30]
     assert right.sum() >= 26
     assert right[[0, 5, 15, 25, 29]].all()
 

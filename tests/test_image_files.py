@@ -73,8 +73,8 @@ def test_images_are_as_large_as_the_largest_by_default(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.png")
     assert read(tmp_path, size=None).arrays["train_images"].shape == (2, 40, 40, 3)
-    save(tmp_path / "c.png", (129, 10))
-    assert read(tmp_path, size=None).arrays["train_images"].shape == (3, 128, 128, 3)
+    save(tmp_path / "c.png", (161, 10))
+    assert read(tmp_path, size=None).arrays["train_images"].shape == (3, 160, 160, 3)
 
 
 def test_small_images_are_enlarged_to_the_least_side(tmp_path):

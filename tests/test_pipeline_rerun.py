@@ -17,7 +17,7 @@ def classifiers(*training_sets):
 
 
 PROPAGATE = {"propagate", "evaluate_propagation", *classifiers("propagated"), "package"}
-SPREAD = {"spread", *PROPAGATE}
+SPREAD = {"spread", "verdict", *PROPAGATE}
 LABEL = {"label", *classifiers("representatives"), *SPREAD}
 CLUSTER = {"cluster", *LABEL}
 GRAPH = {"graph", *CLUSTER}

@@ -82,13 +82,13 @@ def test_a_network_that_diverges_in_its_last_step_stops_the_stage(fit, tmp_path)
 
 def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypatch):
     class Diverging(LogisticRegression):
-        def fit(self, X, y):
-            super().fit(X, y)
+        def fit(self, X, y, sample_weight):
+            super().fit(X, y, sample_weight)
             self.coef_[0, 0] = np.inf
             return self
 
     monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Diverging)
-    with pytest.raises(FewlabelError, match=r"^train\.logistic_regression\.C is 0\.1, but the "):
+    with pytest.raises(FewlabelError, match=r"^train\.logistic_regression\.C is 10, but the "):
         fit(**{"train.model": "logistic_regression"})
     assert written(tmp_path) == []
 

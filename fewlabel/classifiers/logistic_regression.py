@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from fewlabel.arrays import Classifier
+from fewlabel.arrays import Classifier, Ints
 from fewlabel.classifiers.network_method import Features
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_layers import dense
@@ -15,7 +15,9 @@ from fewlabel.methods import ClassifierMethod, PositiveFloat, PositiveInt
 
 class Settings(ClassifierMethod):
     features: Features = "embedding"
-    C: PositiveFloat = Field(0.1, description="Inverse strength of the L2 penalty.")
+    C: PositiveFloat = Field(
+        10.0, description="How much the mean loss of a label counts against the L2 penalty."
+    )
     max_iter: PositiveInt = Field(
         500, description="Most iterations of the solver; it stops earlier where it has converged."
     )
@@ -27,6 +29,10 @@ class Settings(ClassifierMethod):
             C=self.C, max_iter=self.max_iter, random_state=seed
         )
         return classifier
+
+    def fit_arguments(self, y: Ints) -> dict[str, Any]:
+        # A mean, so that a penalty suits a few labels and all pseudo-labels alike.
+        return {"sample_weight": np.full(len(y), 1 / len(y))}
 
     @staticmethod
     def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:

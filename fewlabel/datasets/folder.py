@@ -19,7 +19,7 @@ class Settings(DatasetMethod):
         ge=8,
         le=512,
         description="Side in pixels that images are scaled to fit, then padded with black: 8 to "
-        "512; or null: that of the largest image, 128 at most.",
+        "512; or null: that of the largest image, 160 at most.",
     )
     class_names: list[str] = Field([], description="Names of the classes, two or more.")
     test_labels: str | None = Field(

@@ -26,7 +26,7 @@ from fewlabel.text import one_line, printable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BLOCK_FILES = 32
-_MIN_SIDE, _DEFAULT_SIDE = 8, 128  # pixels
+_MIN_SIDE, _DEFAULT_SIDE = 8, 160  # pixels
 MAX_FILE_BYTES = 2**28
 _MAX_PIXELS = 2**26
 _MAX_STORED_PIXELS = 2**28
@@ -216,7 +216,7 @@ def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
 
 
 def _longest_side(place: Path, names: list[str]) -> int:
-    """Return the longest side of all images, 8 to 128 pixels; what cannot be read has none."""
+    """Return the longest side of all images, 8 to 160 pixels; what cannot be read has none."""
     longest = _MIN_SIDE
     for name in progress(names, "look for the largest image"):
         with suppress(Exception):  # Pillow passes on whatever a broken file leads to

@@ -18,7 +18,7 @@ from fewlabel.regular_files import FileRefusedError, read_regular_file
 from fewlabel.safe_keras import load_safely
 from fewlabel.text import one_line
 
-DEFAULT_SIZE = 128
+DEFAULT_SIZE = 160
 _N_COLORS = 3
 _BATCHES = 8  # between two looks at the progress
 _MAX_BYTES = 2**32
@@ -51,7 +51,7 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
     ----------
     path
     image_size
-        Side at which it sees images, in pixels; None takes its own, or 128 where it takes any.
+        Side at which it sees images, in pixels; None takes its own, or 160 where it takes any.
     scaling
         "none" (0..255), "unit" (0..1), "symmetric" (-1..1) or "imagenet" (standardized).
     tokens

@@ -15,7 +15,7 @@ _FOLDER = "data/networks/"
 
 class Settings(EmbeddingMethod):
     model: str = Field(
-        "efficientnet_lite0",
+        "efficientnet_lite2",
         description=f"{', '.join(NETWORKS)}, which are downloaded; or a .keras file of one's own "
         f"in {_FOLDER}.",
     )
@@ -24,7 +24,7 @@ class Settings(EmbeddingMethod):
         ge=16,
         le=1024,
         description="Side in pixels at which the network sees images, 16 to 1024; or null: its "
-        "own, or 128 where it takes any.",
+        "own, or 160 where it takes any.",
     )
     scaling: Literal["own", "none", "unit", "symmetric", "imagenet"] = Field(
         "own",

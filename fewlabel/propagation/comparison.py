@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from fewlabel.arrays import Bools, Floats, Ints
+from fewlabel.arrays import Array, Bools, Floats, Ints
 from fewlabel.methods import Pool, PropagationMethod
 from fewlabel.parallel import progress
 
@@ -18,7 +19,27 @@ _TINY = 1e-9
 _logger = logging.getLogger(__name__)
 
 
-def best_method(pool: Pool, methods: Mapping[str, PropagationMethod]) -> PropagationMethod:
+class HeldOut(NamedTuple):
+    """Labels predicted from the others.
+
+    Attributes
+    ----------
+    images : shape (n_labels,)
+        Positions of the labeled images.
+    predicted : shape (n_labels,)
+        Class, or -1.
+    confidence : shape (n_labels,)
+        As of the method.
+    """
+
+    images: Ints
+    predicted: Ints
+    confidence: Floats
+
+
+def best_method(
+    pool: Pool, methods: Mapping[str, PropagationMethod]
+) -> tuple[PropagationMethod, HeldOut]:
     """Return the first method, or the one that predicts labels best if it surely does.
 
     Each labeled image is predicted from the others, and counts as much as its cluster has images.
@@ -29,38 +50,58 @@ def best_method(pool: Pool, methods: Mapping[str, PropagationMethod]) -> Propaga
     Parameters
     ----------
     pool
-        With fewer than 10 labels, nothing is compared.
+        With fewer than 10 labels, nothing is predicted.
     methods
         Their names, for the log, and settings.
+
+    Returns
+    -------
+    method
+    held_out
+        Its predictions.
     """
-    labeled = np.flatnonzero(pool.y >= 0)
-    first = next(iter(methods))
-    if len(methods) == 1 or len(labeled) < _MIN_LABELS:
-        return methods[first]
-    weights = np.bincount(pool.assignment)[pool.assignment[labeled]]
-    right = {
-        name: weights / weights.sum() * _is_right(pool, method, labeled)
+    labeled, first = np.flatnonzero(pool.y >= 0), next(iter(methods))
+    if len(labeled) < _MIN_LABELS:
+        return methods[first], HeldOut(labeled[:0], labeled[:0], np.zeros(0, np.float32))
+    weights = label_weights(pool.assignment, labeled)
+    held_out = {
+        name: _predict(pool, method, labeled)
         for name, method in progress(methods.items(), "predict each label from others")
     }
+    right = {name: weights * (h.predicted == pool.y[labeled]) for name, h in held_out.items()}
     gains = {name: values - right[first] for name, values in right.items()}
     z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
     best = max(z, key=lambda name: z[name])
     choice = best if z[best] > MIN_Z else first
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
-    return methods[choice]
+    return methods[choice], held_out[choice]
 
 
-def _is_right(pool: Pool, method: PropagationMethod, labeled: Ints) -> Bools:
-    """Predict each labeled image without its label, and say whether that is right."""
+def label_weights(assignment: Ints, labeled: Ints) -> Array:
+    """Return the share of each labeled image: as its cluster has images; they sum to 1.
+
+    Examples
+    --------
+    >>> label_weights(np.array([0, 0, 0, 1]), np.array([1, 3]))
+    array([0.75, 0.25])
+    """
+    weights = np.bincount(assignment)[assignment[labeled]]
+    share: Array = weights / weights.sum()
+    return share
+
+
+def _predict(pool: Pool, method: PropagationMethod, labeled: Ints) -> HeldOut:
+    """Predict each labeled image without its label."""
     n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
     predicted = np.full(len(labeled), -1)
+    confidence = np.zeros(len(labeled), np.float32)
     for fold in range(n_folds):
         is_held_out = np.arange(len(labeled)) % n_folds == fold
-        pseudo_labels, _ = method.propagate(_without(pool, labeled, is_held_out))
-        predicted[is_held_out] = pseudo_labels[labeled[is_held_out]]
-    right: Bools = predicted == pool.y[labeled]
-    return right
+        images = labeled[is_held_out]
+        pseudo_labels, confidences = method.propagate(_without(pool, labeled, is_held_out))
+        predicted[is_held_out], confidence[is_held_out] = pseudo_labels[images], confidences[images]
+    return HeldOut(labeled, predicted, confidence)
 
 
 def _without(pool: Pool, labeled: Ints, is_held_out: Bools) -> Pool:
