@@ -27,6 +27,9 @@ def model_card(
     labels: Ints,
     metrics: dict[str, float],
     verdict: str,
+    *,
+    embedding: str,
+    model: str,
 ) -> str:
     """Return the card of a classifier, as Markdown.
 
@@ -44,6 +47,8 @@ def model_card(
         What was measured of it and of its pseudo-labels; without accuracy, nobody could test it.
     verdict
         Of `fewlabel.verdict`, as a Markdown list.
+    embedding, model
+        Names of the methods that ran, where `params` may leave it to the images.
     """
     names = about["class_names"]
     height, width, *channels = about["image_shape"]
@@ -59,8 +64,8 @@ def model_card(
 {"color" if channels else "gray"}.
 - **Labels**: {counts.sum()} of a budget of {params.label_budget}, by {params.label.source}: \
 {classes}.
-- **Settings**: embedding {params.embed.method}; propagation over {params.propagate.method}, \
-percentile {params.propagate.percentile:g}; model {params.train.model} on \
+- **Settings**: embedding {embedding}; propagation over {params.propagate.method}, \
+percentile {params.propagate.percentile:g}; model {model} on \
 {classifier["features"]}; seed {params.seed}.
 
 | measure | |

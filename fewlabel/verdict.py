@@ -81,8 +81,9 @@ def verdict(
     }
     sentences = [
         f"Of the labels, {accuracy:.0%} (95 % interval {low:.0%} to {high:.0%}) are predicted "
-        "right from the others, each counted as its cluster has images. Labeled images are the "
-        "easy ones of their clusters, so new images will be right less often.",
+        "right from the others, each counted as its cluster has images. New images may be right "
+        "more or less often: labeled images are the easy ones of their clusters, but are predicted "
+        "here without the label of their own cluster.",
         *sentences,
         *[f"Weak classes: {', '.join(weak)}. More labels of them would help most."] * bool(weak),
         *_shares(y, pseudo_labels, weights, held_out.images, class_names),

@@ -41,7 +41,8 @@ def main(params: Params) -> None:
     metrics |= load_json(verified("metrics/propagation.json"))
     labels = load_array("data/representatives/labels.npy")
     verdict = verified("models/verdict.md").read_text(encoding="utf-8")
-    card = model_card(params, about, classifier, labels, metrics, verdict)
+    chosen_names = {"embedding": embed.name, "model": train.name}
+    card = model_card(params, about, classifier, labels, metrics, verdict, **chosen_names)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
     write("models/classifier.keras", lambda path: save_portable(path, portable, about, card))
 
