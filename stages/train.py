@@ -1,5 +1,7 @@
 """Train a classifier on one training set: `python -m stages.train TRAINING_SET LABELS`."""
 
+from functools import partial
+
 import numpy as np
 
 from fewlabel.methods import ClassifierMethod, suited
@@ -37,15 +39,10 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
         )
-    method: ClassifierMethod = suited(
-        "classifiers",
-        params.train,
-        lambda: StoredArray("data/raw/train_images.npy").shape[1:],
-    )
+    rows, features = partial(load_rows, "train"), "data/embedded/train_features.npy"
+    method: ClassifierMethod = suited("classifiers", params.train, lambda: rows().image_shape)
     X = classifier_input(
-        method.reads,
-        lambda: load_rows("train", labeled),
-        lambda: StoredArray("data/embedded/train_features.npy")[labeled],
+        method.reads, partial(rows, labeled), lambda: StoredArray(features)[labeled]
     )
     image_shape = getattr(X, "image_shape", None)
     with learning_curve(f"metrics/{training_set}") as live:
