@@ -25,7 +25,7 @@ def main(params: Params) -> None:
     Images that are to get no label have the class -1, and the least confidence. held_out.csv has
     what each label would be by the others (`fewlabel.propagation.comparison.HeldOut`).
     """
-    images = cache(partial(load_rows, "train"))
+    images, name = cache(partial(load_rows, "train")), params.embed.method
     pool = Pool(
         y=load_array("data/representatives/labels.npy"),
         n_classes=len(load_json(verified("data/raw/class_names.json"))),
@@ -36,7 +36,7 @@ def main(params: Params) -> None:
         features=cache(partial(load_array, "data/embedded/train_features.npy")),
         embedding=cache(partial(load_joblib, "models/embedding.joblib")),
         has_ordered_components=lambda: (
-            suited_facts("embeddings", params.embed.method, images().image_shape).ordered_components
+            suited_facts("embeddings", name, images().image_shape).ordered_components
         ),
     )
     method, held_out = best_method(pool, possible("propagation", params.propagate))
