@@ -66,8 +66,8 @@ STRANGERS = {
 }
 """Name -> words before a command, environment and threads that another machine asks for."""
 BEFORE_TRAINING = (
-    *("normalize", "embed", "select", "graph", "cluster", "label", "spread", "propagate"),
-    "evaluate_propagation",
+    *("normalize", "embed", "select", "graph", "cluster", "label", "spread", "verdict"),
+    *("propagate", "evaluate_propagation"),
 )
 _RUN_STAGES = """
 import runpy, sys

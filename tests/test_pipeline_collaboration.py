@@ -14,6 +14,7 @@ STAGES = (
     "label",
     "graph",
     "spread",
+    "verdict",
     "propagate",
     "evaluate_propagation",
     "train",

@@ -45,7 +45,7 @@ WRONG = {
         ["label_budget", "1438", "at most 1437"],
     ),
     "number as text": (
-        replace_line(r"    C: 0.1", '    C: "1e-05"'),
+        replace_line(r"    C: 10", '    C: "1e-05"'),
         ["train.logistic_regression.C", "'1e-05'", "number"],
     ),
     "no value": (
