@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from fewlabel.methods import CHOICES, names
+from fewlabel.methods import CHOICES, names, settings_of
 from fewlabel.settings import Params
 from fewlabel.storage import save_json
 from study.settings import settings
@@ -76,6 +76,8 @@ def pipeline_modules(row: dict) -> set[str]:
         key = f"{section}.{name}"
         chosen = {every_run.get(key, params[section][name])}
         chosen |= {changes[key] for changes in some_runs if key in changes}
+        # One of them runs, and no module imports it.
+        chosen |= {other for method in chosen for other in settings_of(kind, method).candidates}
         modules |= {f"fewlabel.{kind}.{method}" for method in chosen}
     return modules
 

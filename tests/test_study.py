@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from scipy import stats
 
+from fewlabel.methods import settings_of
 from fewlabel.settings import read_params
 from study.code import code_hash, pipeline_modules
 from study.estimators.build import build
@@ -92,13 +93,27 @@ def test_a_run_of_the_pipeline_depends_on_its_own_methods(monkeypatch):
     monkeypatch.chdir(CHECKOUT)
     modules = pipeline_modules({"settings": {"dataset.name": "mnist"}})
     chosen = read_params(CHECKOUT / "params.yaml")
+    methods = {
+        "embeddings": chosen.embed.method,
+        "selection": chosen.cluster.method,
+        "propagation": chosen.propagate.method,
+        "classifiers": chosen.train.model,
+    }
+    candidates = {
+        f"fewlabel.{kind}.{name}"
+        for kind, method in methods.items()
+        for name in settings_of(kind, method).candidates
+    }
+    expected = {f"fewlabel.{kind}.{method}" for kind, method in methods.items()}
     assert {m for m in modules if m.startswith("fewlabel.")} == {
         "fewlabel.datasets.mnist",
-        f"fewlabel.embeddings.{chosen.embed.method}",
-        f"fewlabel.selection.{chosen.cluster.method}",
-        f"fewlabel.propagation.{chosen.propagate.method}",
-        f"fewlabel.classifiers.{chosen.train.model}",
+        *expected,
+        *candidates,
     }
+    by_choice = pipeline_modules({"settings": {"propagate.method": "auto"}})
+    assert {f"fewlabel.propagation.{m}" for m in ("auto", "cluster", "graph", "regression")} <= (
+        by_choice
+    )
     stepwise = pipeline_modules({"steps": {"first": {"embed.method": "pixels"}, "second": {}}})
     assert "fewlabel.embeddings.pixels" in stepwise
     stages = {f"stages.{path.stem}" for path in (CHECKOUT / "stages").glob("*.py")}
