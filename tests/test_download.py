@@ -25,7 +25,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from fewlabel.datasets import sources
 from fewlabel.datasets.idx import IDX_FILES, IdxDataset, Package
 from fewlabel.datasets.mnist import Settings as Mnist
-from fewlabel.datasets.sources import DownloadError, parse_idx, read_idx_files
+from fewlabel.datasets.sources import DownloadError, parse_idx, read_archive, read_idx_files
 from fewlabel.methods import names, settings_of
 from stages import download
 
@@ -302,6 +302,20 @@ def test_what_a_server_writes_is_one_short_line(tiny, server):
     assert "404 Client Error: \\x1b[31m" in str(error.value)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 1000
+
+
+def test_archive_is_left_as_it_is_sent(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv(sources.FOLDER_VARIABLE, raising=False)
+    mirrors = tuple(f"{server.url}/{behaviour}" for behaviour in ("missing", "corrupted", "bomb"))
+    wanted = {"sha256": hashlib.sha256(BOMB).hexdigest(), "mirrors": mirrors}
+    file = f"{TRAIN_IMAGES}.gz"
+    with little_memory():
+        assert read_archive("tiny", file, n_bytes=len(BOMB), **wanted) == BOMB
+    missing, corrupted = capsys.readouterr().err.splitlines()
+    assert missing.startswith(f"tiny: {mirrors[0]}: {file}: 404 Client Error")
+    assert corrupted.startswith(f"tiny: {mirrors[1]}: {file} must have the SHA-256")
+    with pytest.raises(DownloadError, match=f"{file}: has more than {len(BOMB) - 1:,} bytes"):
+        read_archive("tiny", file, n_bytes=len(BOMB) - 1, **wanted)
 
 
 def bomb(path):

@@ -104,7 +104,7 @@ FLOATS = {
 }
 BOOLEANS = ["train.cnn.augment", "train.cnn_mlp_ensemble.cnn.augment"]
 CHOICES = {
-    "dataset.name": ["fashion_mnist", "mnist", "digits", "elpv", "folder"],
+    "dataset.name": ["fashion_mnist", "mnist", "digits", "elpv", "cifar10", "folder"],
     "normalize.method": ["unit", "minmax", "standard"],
     "embed.method": ["auto", "pixels", "pca", "patches", "pretrained"],
     "embed.pretrained.scaling": ["own", "none", "unit", "symmetric", "imagenet"],
@@ -528,6 +528,7 @@ def test_a_section_without_settings_allows_none(read):
 
 
 SECTIONS_OF_OTHER_METHODS = [
+    "dataset.cifar10",
     "dataset.digits",
     "dataset.elpv",
     "dataset.mnist",
