@@ -4,12 +4,17 @@ import gzip
 import hashlib
 import io
 import tarfile
+from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmarks.cifar10_part import write_part
 from fewlabel.datasets import cifar10, sources
+from fewlabel.datasets.folder import Settings as Folder
 from fewlabel.datasets.sources import DownloadError
+from fewlabel.errors import FewlabelError
 
 N_PER_FILE = 3
 # In the archive's own order, which is neither the alphabet's nor that of the images.
@@ -129,3 +134,31 @@ def test_the_archive_has_the_photographs():
     for split, n in (("train", facts.n_train_images), ("test", facts.n_test_images)):
         assert images.arrays[f"{split}_images"].shape == (n, *facts.image_shape)
         assert np.bincount(images.arrays[f"{split}_labels"]).tolist() == 10 * [n // 10]
+
+
+def test_the_part_is_a_folder_that_fewlabel_reads(tmp_path):
+    rng, names = np.random.default_rng(0), ["cat", "dog"]
+    labels = rng.permutation(np.repeat([0, 1], 6))
+    levels = {"train": 20 * np.arange(12), "test": 20 * np.arange(12) + 10}  # JPEG loses less
+    arrays = {f"{split}_labels": labels for split in levels}
+    for split, grays in levels.items():
+        arrays[f"{split}_images"] = np.tile(grays[:, None, None, None], (32, 32, 3)).astype(
+            np.uint8
+        )
+    folder = tmp_path / "part"
+    write_part(folder, arrays, names, {"train": 4, "test": 3})
+
+    files = sorted(folder.rglob("*.jpg"))
+    counts = Counter(file.parent.relative_to(folder).as_posix() for file in files)
+    assert counts == {"train/cat": 4, "train/dog": 4, "test/cat": 3, "test/dog": 3}
+    for file in files:
+        split, name = file.parent.relative_to(folder).parts
+        of_class = levels[split][labels == names.index(name)]
+        with Image.open(file) as image:
+            assert image.format == "JPEG"
+            assert abs(np.asarray(image).astype(int) - of_class[int(file.stem)]).max() < 5
+    settings = {"class_names": names, "train_labels": "train", "test_labels": "test"}
+    read = Folder(path=str(folder), **settings).read()
+    assert np.bincount(read.arrays["train_labels"]).tolist() == [4, 4]
+    with pytest.raises(FewlabelError, match="part is there already"):
+        write_part(folder, arrays, names, {"train": 1})
