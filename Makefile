@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy trust demo-own-images study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy trust demo-own-images demo-photos study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).
 
 demo-own-images: $(INSTALLED) ## From a folder of color PNGs and a CSV of 100 labels to predictions, in a clone.
 	python -m benchmarks.own_images
+
+demo-photos: $(INSTALLED) ## From 200 labels of photographs of solar cells to a picture of what was learned, in a clone.
+	python -m benchmarks.photographs
 
 study: prepare ## Repeat every published method beside ours (hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml

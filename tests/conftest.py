@@ -16,6 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from filelock import FileLock
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from benchmarks.workspace import set_params
 from fewlabel.storage import hash_of
@@ -180,6 +182,25 @@ def vouch():
 def own_cache(tmp_path_factory, monkeypatch):
     """Let nothing that a user kept decide a test, and no test fill a user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def require_texts_apart() -> Callable[[Figure], None]:
+    """Return a function that fails where texts lie on each other, on an image or outside."""
+
+    def require(figure):
+        figure.draw_without_rendering()
+        texts = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text()]
+        boxes = texts + [axis.bbox for axis in figure.axes if axis.images]
+        assert texts
+        for i, box in enumerate(texts):
+            assert box.x0 >= 0
+            assert box.y0 >= 0
+            assert box.x1 <= figure.bbox.x1
+            assert box.y1 <= figure.bbox.y1
+            assert box.count_overlaps(boxes[i + 1 :]) == 0
+
+    return require
 
 
 def save_tiny_network(path: Path, output: str = "pooled") -> None:

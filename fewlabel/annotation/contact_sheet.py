@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -30,19 +33,33 @@ def draw_contact_sheet(
     # Five tiles are as wide as the title.
     width, height = max(n_columns, 5) * _TILE_INCHES, n_rows * _TILE_INCHES * 1.28 + 0.4
     figure = Figure(figsize=(width, height), dpi=110)
-    colors = mpl.colormaps["tab10" if len(class_names) <= 10 else "turbo"].resampled(
-        len(class_names)
-    )
+    colors = class_colors(len(class_names))
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axis, i in zip(axes, order, strict=False):
-        axis.imshow(images[i], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(class_names[labels[i]], fontsize=7, pad=2, color=colors(labels[i]))
-        axis.set_xlabel(f"{cluster_sizes[i]:,} images", fontsize=6, labelpad=2, color="0.35")
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(color=colors(labels[i]), linewidth=1.2)
+        size = f"{cluster_sizes[i]:,} images"
+        draw_tile(axis, images[i], class_names[labels[i]], size, colors(labels[i]), cmap="gray_r")
     for axis in axes[len(order) :]:
         axis.set_axis_off()
     shown = f"the {len(order)} largest of {len(images)}" if len(order) < len(images) else len(order)
     figure.suptitle(f"Representatives of {shown} clusters: label, cluster size", fontsize=10)
     figure.subplots_adjust(0.01, 0.16 / height, 0.99, 1 - 0.5 / height, 0.08, 0.42)
     return figure
+
+
+def class_colors(n_classes: int) -> Colormap:
+    """Return what gives class i its color, as different from the others' as it can be."""
+    return mpl.colormaps["tab10" if n_classes <= 10 else "turbo"].resampled(n_classes)
+
+
+def draw_tile(
+    axis: Axes, image: NDArray[np.uint8], above: str, below: str, color: Any, *, cmap: str
+) -> None:
+    """Draw an image in a frame of this color, with a line of text above and another below.
+
+    It is of shape (height, width), and then shown by the color map, or (height, width, 3).
+    """
+    axis.imshow(image, cmap=cmap, vmin=0, vmax=255, interpolation="nearest")
+    axis.set_title(above, fontsize=7, pad=2, color=color)
+    axis.set_xlabel(below, fontsize=6, labelpad=2, color="0.35")
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set(color=color, linewidth=1.2)
