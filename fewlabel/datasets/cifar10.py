@@ -55,7 +55,7 @@ def _parse(archive: bytes) -> Images:
     wanted = {f"{_FOLDER}/{file}": file for files in _FILES.values() for file in files}
     arrays = {}
     with log_duration("read cifar10"):
-        contents = dict(tar_members(archive, wanted))
+        contents = dict(tar_members(archive, "r:gz", wanted))
         for split, files in _FILES.items():
             content = b"".join(contents[file] for file in files)
             records = np.frombuffer(content, np.uint8).reshape(-1, 1 + _N_CHANNELS * _SIDE**2)

