@@ -27,7 +27,8 @@ VIEWS = {"desktop": {"width": 1100, "height": 800}, "phone": {"width": 390, "hei
 
 def main() -> None:
     """Write docs/labeling_DEVICE.png."""
-    queries = read_queries()
+    params = read_params()
+    queries = read_queries(params)
     truth = np.load("data/raw/train_labels.npy")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         queries = replace(queries, path=Path(folder, "labels.csv"))
@@ -37,7 +38,7 @@ def main() -> None:
             session.annotate(position, queries.class_names[truth[position]], [])
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        read_image = png_reader(chosen("datasets", read_params().dataset), queries.names)
+        read_image = png_reader(chosen("datasets", params.dataset), queries.names)
         app = create_app(session, read_image, token="t", prefix="p", port=port)
         server = create_server(app, listener)
         threading.Thread(target=server.run, daemon=True).start()

@@ -112,8 +112,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from fewlabel.storage import save_json, write
     from fewlabel.web.images import png_reader
 
-    queries = read_queries()
-    read_image = png_reader(chosen("datasets", read_params().dataset), queries.names)
+    params = read_params()
+    queries = read_queries(params)
+    read_image = png_reader(chosen("datasets", params.dataset), queries.names)
     tasks = label_studio_tasks(queries, read_image)
     interface = label_studio_interface(queries.class_names)
     save_json(f"{arguments.folder}/tasks.json", tasks)
@@ -128,24 +129,27 @@ def _import(arguments: argparse.Namespace) -> None:
     from fewlabel.annotation.exchange import import_labels
     from fewlabel.annotation.person import current_person
     from fewlabel.annotation.queries import read_queries
+    from fewlabel.settings import read_params
 
-    n_new = import_labels(arguments.file, read_queries(), current_person())
+    n_new = import_labels(arguments.file, read_queries(read_params()), current_person())
     print(f"{n_new} labels are new")
 
 
 def _settle(arguments: argparse.Namespace) -> None:
     from fewlabel.annotation.annotations import refuse_contradictions
     from fewlabel.annotation.queries import read_queries, settle_labels
+    from fewlabel.settings import read_params
 
-    n_settled, unsettled = settle_labels(arguments.whose, read_queries())
+    n_settled, unsettled = settle_labels(arguments.whose, read_queries(read_params()))
     print(f"{n_settled} contradictions are settled", flush=True)
     refuse_contradictions(unsettled)
 
 
 def _restore(_: argparse.Namespace) -> None:
     from fewlabel.annotation.queries import read_queries
+    from fewlabel.settings import read_params
 
-    queries = read_queries()
+    queries = read_queries(read_params())
     lost = queries.lost()
     queries.save(lost)
     print(f"{len(lost)} labels are back")

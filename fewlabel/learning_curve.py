@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dvclive.live import Live
 
-from fewlabel.arrays import Classifier, Ints
+from fewlabel.arrays import Classifier, Floats, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
@@ -32,7 +32,7 @@ def learning_curve(folder: str) -> Iterator[Live]:
 
 
 def fit_with_learning_curve(
-    method: ClassifierMethod, classifier: Classifier, X: Rows, y: Ints, live: Live
+    method: ClassifierMethod, classifier: Classifier, X: Rows, y: Ints, weights: Floats, live: Live
 ) -> None:
     """Fit and log loss and accuracy on the training images, a network's after each epoch.
 
@@ -43,7 +43,8 @@ def fit_with_learning_curve(
     classifier
         Unfitted; its `fit` takes Keras's callbacks if it is a network.
     X : ndarray or ImageRows of shape (n_images, n_columns)
-    y : ndarray of shape (n_images,)
+    y, weights : ndarray of shape (n_images,)
+        Labels, and how much each counts.
     live
         Logs `train/loss` (cross-entropy in nats) and `train/accuracy`, as DVCLive names Keras's.
 
@@ -63,7 +64,7 @@ def fit_with_learning_curve(
             classifier.fit(X, y, callbacks=[DVCLiveCallback(live=live)])
             return
         with log_duration(f"{type(classifier).__name__} on {len(X):,} images"):
-            classifier.fit(X, y, **method.fit_arguments(y))
+            classifier.fit(X, y, **method.fit_arguments(weights))
         method.check(classifier)
     except FewlabelError as error:
         # It begins with a model, which may be within the chosen one, and its setting.

@@ -304,8 +304,11 @@ class ClassifierMethod(Method):
         """What setting needs pixels from 0 (black) to 1, as "train.cnn.augment is True", if one."""
         return None
 
-    def fit_arguments(self, y: Ints) -> dict[str, Any]:
-        """Return what else than rows and labels the `fit` of a scikit-learn classifier gets."""
+    def fit_arguments(self, weights: Floats) -> dict[str, Any]:
+        """Return what else than rows and labels the `fit` of a scikit-learn classifier gets.
+
+        `weights` are of the labels. Networks count all labels alike.
+        """
         return {}
 
     def check(self, classifier: Any) -> None:

@@ -16,6 +16,8 @@ from fewlabel.errors import FewlabelError, exit_on_error
 from fewlabel.kernels import fixed_threads
 from fewlabel.methods import (
     CHOICES,
+    MAX_INT,
+    PositiveFloat,
     PositiveInt,
     Share,
     Strict,
@@ -97,6 +99,13 @@ class LabelSettings(Strict):
     oracle_error_rate: Share = Field(
         0.0, description="Share of its labels that are wrong: people err too."
     )
+    check_size: int = Field(
+        0,
+        ge=0,
+        le=MAX_INT,
+        description="Random images to label last, beyond label_budget, which nothing is trained "
+        "on: they say how good each classifier is, and calibrate its probabilities.",
+    )
 
 
 class GraphSettings(Strict):
@@ -114,6 +123,11 @@ class PropagateSection(Strict):
         le=100,
         description="Keep the pseudo-labels of the most confident images of each cluster: 0 < "
         "percentile <= 100.",
+    )
+    label_weight: PositiveFloat = Field(
+        30.0,
+        description="A label counts as much as this many pseudo-labels, where a classifier weighs "
+        "them: logistic_regression.",
     )
 
 
@@ -174,6 +188,7 @@ class Params(Strict):
             n_images, shape = dataset.facts.n_train_images, dataset.facts.image_shape
             for key, value, limit in (
                 ("label_budget", self.label_budget, n_images),
+                ("label.check_size", self.label.check_size, n_images - self.label_budget),
                 ("graph.n_neighbors", self.graph.n_neighbors, n_images - 1),
             ):
                 if value > limit:

@@ -203,6 +203,25 @@ def load_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def save_training_set(
+    name: str, labels: Ints, *, weights: Array | None = None, accuracy: float | None = None
+) -> None:
+    """Write a training set to data/NAME/: labels.npy, weights.npy and accuracy.json.
+
+    Parameters
+    ----------
+    name
+    labels, weights : shape (n_images,)
+        Labels, -1 where there is none, and how much each counts: 1, if nothing else is said.
+    accuracy
+        Share of images that a classifier can be expected to tell by them, if anything says so.
+    """
+    weights = labels >= 0 if weights is None else weights
+    save_array(f"data/{name}/labels.npy", labels)
+    save_array(f"data/{name}/weights.npy", weights.astype(np.float32))
+    save_json(f"data/{name}/accuracy.json", accuracy)
+
+
 def save_table(path: str | Path, columns: Mapping[str, Any]) -> None:
     """Write equally long columns as CSV with a header."""
     import pandas as pd

@@ -2,37 +2,46 @@
 
 import numpy as np
 
+from fewlabel.arrays import Ints
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, load_json, save_array, verified, write
+from fewlabel.storage import load_array, load_json, save_array, save_training_set, verified, write
 
 
 def main(params: Params) -> None:
     """Write labels and which images are to get none, and a contact sheet to look at.
 
     data/representatives/labels.npy and excluded.npy are of shape (n_images,), the first with -1
-    where unlabeled, the second of bool.
+    where unlabeled, the second of bool; data/check/labels.npy is as the first, of images that only
+    measure.
 
     Raises
     ------
     fewlabel.annotation.annotations.AnnotationsError
-        If people have not labeled all representatives, contradict each other, or labeled other
-        images.
+        If people have not labeled all that they are asked about, contradict each other, or labeled
+        other images.
     """
     from fewlabel.annotation.contact_sheet import draw_contact_sheet
-    from fewlabel.annotation.queries import human_labels, read_queries
+    from fewlabel.annotation.queries import Labels, human_labels, read_queries
     from fewlabel.selection.oracle import oracle_labels
 
-    error_rate, seed = params.label.oracle_error_rate, params.seed
-    assignment = load_array("data/clusters/assignment.npy")
+    queries, error_rate = read_queries(params), params.label.oracle_error_rate
     if params.label.source == "human":
-        labels, excluded = human_labels(read_queries())
+        given = human_labels(queries)
     else:
-        representatives = load_array("data/clusters/representatives.npy")
         true_labels = load_array("data/raw/train_labels.npy")
-        labels = oracle_labels(true_labels, representatives, error_rate=error_rate, seed=seed)
-        excluded = np.zeros(len(labels), bool)
-    save_array("data/representatives/labels.npy", labels)
-    save_array("data/representatives/excluded.npy", excluded)
+
+        def ask(images: Ints) -> Ints:
+            return oracle_labels(true_labels, images, error_rate=error_rate, seed=params.seed)
+
+        given = Labels(
+            budget=ask(queries.representatives),
+            check=ask(queries.check_images),
+            excluded=np.zeros(len(true_labels), bool),
+        )
+    labels, assignment = given.budget, queries.assignment
+    save_training_set("representatives", labels)
+    save_array("data/representatives/excluded.npy", given.excluded)
+    save_array("data/check/labels.npy", given.check)
 
     labeled = np.flatnonzero(labels >= 0)
     images = load_array("data/raw/train_images.npy", mmap_mode="r")[labeled]

@@ -1,4 +1,4 @@
-"""Put the classifier of pseudo-labels into one file, with a model card."""
+"""Put the classifier that the labels speak for into one file, with a model card."""
 
 from typing import Any
 
@@ -6,11 +6,10 @@ from fewlabel.methods import suited_facts
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_joblib, load_json, verified, write
 
-TRAINING_SET = "propagated"
-
 
 def main(params: Params) -> None:
     """Write models/classifier.keras, and its model card beside it."""
+    from fewlabel import calibration
     from fewlabel.classifiers.files import load_model
     from fewlabel.keras_session import new_session
     from fewlabel.model_card import model_card
@@ -20,7 +19,8 @@ def main(params: Params) -> None:
     image_shape = load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:]
     class_names = load_json(verified("data/raw/class_names.json"))
     keras, _ = new_session(params.seed)
-    classifier, model = load_model(verified(f"models/{TRAINING_SET}"))
+    shipped = load_json(verified("models/shipped.json"))
+    classifier, model = load_model(verified(f"models/{shipped['training_set']}"))
     embedding = load_joblib("models/embedding.joblib")
     normalization = load_joblib("models/normalization.joblib")
     embed = suited_facts("embeddings", params.embed.method, image_shape)
@@ -33,11 +33,13 @@ def main(params: Params) -> None:
             X = embed.to_keras(keras, embedding, pixels)
         if classifier["features"] == "pixels and embedding":
             X = keras.layers.Concatenate()([pixels, X])
-        return train.to_keras(keras, model, X), classifier["classes"]
+        probabilities = train.to_keras(keras, model, X)
+        calibrated = calibration.to_keras(keras, probabilities, shipped["temperature"])
+        return calibrated, classifier["classes"]
 
     portable = classifier_model(keras, to_probabilities, image_shape, len(class_names))
     about = {"class_names": class_names, "image_shape": image_shape}
-    metrics = load_json(verified(f"metrics/{TRAINING_SET}.json"))
+    metrics = load_json(verified(f"metrics/{shipped['training_set']}.json"))
     metrics |= load_json(verified("metrics/propagation.json"))
     labels = load_array("data/representatives/labels.npy")
     verdict = verified("models/verdict.md").read_text(encoding="utf-8")

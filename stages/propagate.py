@@ -2,20 +2,31 @@
 
 import numpy as np
 
+from fewlabel.propagation.comparison import held_out_accuracy, load_held_out
 from fewlabel.propagation.percentile import most_confident
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, save_array
+from fewlabel.storage import load_array, save_training_set
 
 
 def main(params: Params) -> None:
-    """Write labels of shape (n_images,), -1 where none is kept, to data/propagated/."""
+    """Write labels of shape (n_images,), -1 where none is kept, and weights to data/propagated/.
+
+    Images whose labels are to measure what is trained get none. accuracy.json has the share of
+    labels that the others predict, or null.
+    """
     labels = load_array("data/representatives/labels.npy")
     pseudo_labels = load_array("data/spread/pseudo_labels.npy")
     confidence = load_array("data/spread/confidence.npy")
     assignment = load_array("data/clusters/assignment.npy")
     kept = most_confident(confidence, assignment, params.propagate.percentile)
+    kept &= load_array("data/check/labels.npy") < 0
     propagated = np.where(kept, pseudo_labels, -1)
-    save_array("data/propagated/labels.npy", np.where(labels >= 0, labels, propagated))
+    save_training_set(
+        "propagated",
+        np.where(labels >= 0, labels, propagated),
+        weights=np.where(labels >= 0, params.propagate.label_weight, propagated >= 0),
+        accuracy=held_out_accuracy(load_held_out(), labels),
+    )
 
 
 if __name__ == "__main__":

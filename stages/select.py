@@ -4,11 +4,11 @@ import numpy as np
 
 from fewlabel.arrays import Ints
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, save_array
+from fewlabel.storage import load_array, save_training_set
 
 
 def main(params: Params) -> None:
-    """Write int64 labels of shape (n_images,), -1 where unlabeled, to data/random_subset/.
+    """Write labels of shape (n_images,), -1 where unlabeled, to data/random_subset/.
 
     People are asked about representatives only, so where they label, this baseline has no label.
     """
@@ -22,7 +22,7 @@ def main(params: Params) -> None:
     else:
         chosen = random_subset(len(true_labels), budget, seed=seed)
         labels = oracle_labels(true_labels, chosen, error_rate=error_rate, seed=seed)
-    save_array("data/random_subset/labels.npy", labels)
+    save_training_set("random_subset", labels)
 
 
 if __name__ == "__main__":

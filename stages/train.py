@@ -1,4 +1,4 @@
-"""Train a classifier on one training set: `python -m stages.train TRAINING_SET LABELS`."""
+"""Train a classifier: `python -m stages.train TRAINING_SET`."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from fewlabel.settings import Params, run_stage
 from fewlabel.storage import StoredArray, load_array
 
 
-def main(params: Params, training_set: str, labels_path: str) -> None:
+def main(params: Params, training_set: str) -> None:
     """Write models/TRAINING_SET/ and its learning curve; without labels, that it has none.
 
     Parameters
@@ -17,9 +17,8 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     params
         The settings.
     training_set
-        Names the outputs.
-    labels_path
-        Labels of shape (n_images,), -1 where unlabeled.
+        Its labels of shape (n_images,), -1 where unlabeled, and how much each counts, are in
+        data/TRAINING_SET/.
 
     Raises
     ------
@@ -32,6 +31,7 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     from fewlabel.learning_curve import fit_with_learning_curve, learning_curve
     from fewlabel.normalization import load_rows
 
+    labels_path = f"data/{training_set}/labels.npy"
     labels = load_array(labels_path)
     labeled = np.flatnonzero(labels >= 0)
     if len(np.unique(labels[labeled])) == 1:
@@ -44,11 +44,11 @@ def main(params: Params, training_set: str, labels_path: str) -> None:
     X = classifier_input(
         method.reads, partial(rows, labeled), lambda: StoredArray(features)[labeled]
     )
-    image_shape = getattr(X, "image_shape", None)
     with learning_curve(f"metrics/{training_set}") as live:
-        classifier = method.build(image_shape, params.seed)
+        classifier = method.build(getattr(X, "image_shape", None), params.seed)
         if len(labeled):
-            fit_with_learning_curve(method, classifier, X, labels[labeled], live)
+            weights = load_array(f"data/{training_set}/weights.npy")[labeled]
+            fit_with_learning_curve(method, classifier, X, labels[labeled], weights, live)
             save_classifier(f"models/{training_set}", classifier, method.reads)
         else:
             live.next_step()

@@ -31,9 +31,25 @@ def test_logistic_regression_weighs_its_penalty_against_the_mean_loss():
     y = np.repeat([0, 1, 2], 20)
     X = rng.normal(size=(60, 4)) + y[:, None]
     method = settings_of("classifiers", "logistic_regression")(C=3)
-    fitted = method.build(None, 0).fit(X, y, **method.fit_arguments(y))
+    fitted = method.build(None, 0).fit(X, y, **method.fit_arguments(np.ones(len(y))))
     expected = LogisticRegression(C=3 / 60, tol=1e-8).fit(X, y)
     np.testing.assert_allclose(fitted.coef_, expected.coef_, atol=1e-3)
+
+
+def test_logistic_regression_counts_a_label_as_often_as_its_weight():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 20)
+    X = rng.normal(size=(60, 4)) + y[:, None]
+    weights = np.where(np.arange(60) % 2, 1.0, 4.0)
+    method = settings_of("classifiers", "logistic_regression")()
+    weighted, repeated = (
+        method.build(None, 0).fit(X[rows], y[rows], **method.fit_arguments(w))
+        for rows, w in (
+            (np.arange(60), weights),
+            (np.repeat(np.arange(60), weights.astype(int)), np.ones(150)),
+        )
+    )
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, atol=1e-3)
 
 
 @pytest.mark.parametrize("model", ["mlp", "wide_mlp", "small_cnn", "cnn"])

@@ -76,7 +76,7 @@ def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
     few = replace(pool, y=np.where(np.arange(60) < 9, pool.y, -1))
     method, held_out = best_method(few, compared)
     assert method is compared["first"]
-    assert [len(part) for part in held_out] == [0, 0, 0]
+    assert [len(part) for part in held_out] == [0, 0, 0, 0]
     only = {"cluster": Cluster()}
     method, held_out = best_method(pool, only)
     assert method is only["cluster"]
@@ -86,13 +86,28 @@ def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
 def test_a_cluster_without_its_label_joins_that_of_the_nearest(pool):
     # The labels of images 0 to 29 are 0, 1, 2, 0 and so on, and the nearest is never the same.
     labeled = np.arange(30)
-    held_out = comparison._predict(pool, Cluster(), labeled)
-    assert not (held_out.predicted == pool.y[:30]).any()
+    predicted, _ = comparison._predict(pool, Cluster(), labeled)
+    assert not (predicted == pool.y[:30]).any()
     # Of sorted classes, it is, except at both borders.
     pool = replace(pool, y=np.where(np.arange(60) < 30, np.arange(60) // 10, -1))
-    right = comparison._predict(pool, Cluster(), labeled).predicted == pool.y[:30]
+    right = comparison._predict(pool, Cluster(), labeled)[0] == pool.y[:30]
     assert right.sum() >= 26
     assert right[[0, 5, 15, 25, 29]].all()
+
+
+class Counts(PropagationMethod):
+    """Calls an image by how many labels there are, and by whether its own is among them."""
+
+    def propagate(self, pool):
+        """Return classes and confidence."""
+        n = (pool.y >= 0).sum()
+        return np.where(pool.y >= 0, -1, n), np.full(len(pool.y), n)
+
+
+def test_half_of_the_labels_are_taken_of_those_that_predict_a_label(pool):
+    _, held_out = best_method(pool, {"counts": Counts()})
+    assert set(held_out.predicted) == {24}
+    assert set(held_out.predicted_by_half) == {12}
 
 
 def test_it_says_what_it_took_and_why(pool, caplog):

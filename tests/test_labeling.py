@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fewlabel.annotation.annotations import Annotation, AnnotationsError
 from fewlabel.annotation.queries import Queries, human_labels
 from fewlabel.errors import FewlabelError
+from fewlabel.selection.check_images import check_images
 from fewlabel.selection.oracle import oracle_labels
 from fewlabel.selection.random_subset import random_subset
 
@@ -148,6 +149,13 @@ def test_pending_queries_equal_a_loop(assignment, data):
     assert queries.pending(queries.names[i] for i in annotated) == largest[:n_left]
 
 
+def test_images_that_only_measure_come_last_and_complete_no_budget():
+    queries = replace(make_queries(np.array([0, 1, 0, 1, 1, 0])), check_images=np.array([5, 3]))
+    assert queries.n_asked == 4
+    assert queries.pending([]) == [0, 1, 5, 3]
+    assert queries.pending(["5.png", "0.png"]) == [1, 3]
+
+
 def annotate(queries, label_of, folder):
     """Return queries of which people have annotated images, by position."""
     queries = replace(queries, path=Path(folder, "labels.csv"))
@@ -169,7 +177,8 @@ def test_human_labels_equal_a_loop(assignment, data):
     label_of = {i: data.draw(choices) for i in annotated}
     assume(len({*label_of.values()} - {"?", "!"}) > 1)
     with tempfile.TemporaryDirectory() as folder:
-        labels, excluded = human_labels(annotate(queries, label_of, folder))
+        labels, check, excluded = human_labels(annotate(queries, label_of, folder))
+    assert (check == -1).all()
     assert (labels.dtype, excluded.dtype) == (np.int64, bool)
     for i in range(len(assignment)):
         is_known = label_of.get(i) in queries.class_names
@@ -177,6 +186,49 @@ def test_human_labels_equal_a_loop(assignment, data):
         said = [label for j, label in label_of.items() if assignment[j] == assignment[i]]
         unsure = "?" in said and not set(said) & set(queries.class_names)
         assert excluded[i] == (unsure or label_of.get(i) == "!")
+
+
+def test_labels_that_only_measure_teach_nothing(tmp_path):
+    queries = replace(make_queries(np.array([0, 1, 0, 1, 1])), check_images=np.array([2, 3, 4]))
+    given = {0: "cat", 1: "dog", 2: "cow", 3: "?", 4: "!"}
+    labels, check, excluded = human_labels(annotate(queries, given, tmp_path))
+    np.testing.assert_array_equal(labels, [0, 1, -1, -1, -1])
+    np.testing.assert_array_equal(check, [-1, -1, 2, -1, -1])
+    assert not excluded.any()
+    queries = annotate(replace(queries, check_images=np.array([2, 3])), {}, tmp_path / "other")
+    with pytest.raises(AnnotationsError, match="4 of 4 images have no label yet"):
+        human_labels(queries)
+
+
+@given(st.integers(1, 30), st.data())
+def test_images_that_only_measure_are_drawn_by_content(n, data):
+    representatives = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1))))
+    size = data.draw(st.integers(0, n - len(representatives)))
+    names = [f"{i}" for i in range(n)]
+    drawn = check_images(names, representatives, size, seed=0)
+    assert len(set(drawn.tolist()) - set(representatives.tolist())) == size
+    np.testing.assert_array_equal(check_images(names, representatives, size, seed=0), drawn)
+    smaller = check_images(names, representatives, size // 2, seed=0)
+    np.testing.assert_array_equal(drawn[: size // 2], smaller)
+    # Another order of the same images draws the same images.
+    turned = check_images(names[::-1], n - 1 - representatives, size, seed=0)
+    np.testing.assert_array_equal(n - 1 - turned, drawn)
+
+
+def test_images_that_only_measure_are_drawn_evenly():
+    names = [f"{i}" for i in range(20)]
+    counts = sum(
+        np.bincount(check_images(names, np.array([3]), 5, seed=seed), minlength=20)
+        for seed in range(2000)
+    )
+    assert counts[3] == 0
+    others = np.delete(counts, 3)
+    np.testing.assert_allclose(others, 2000 * 5 / 19, rtol=0.15)
+
+
+def test_more_images_than_there_are_cannot_measure():
+    with pytest.raises(FewlabelError, match=r"label\.check_size is 3, but must be at most 2"):
+        check_images(["a", "b", "c"], np.array([0]), 3, seed=0)
 
 
 def test_too_few_annotations_are_refused(tmp_path):

@@ -27,8 +27,9 @@ import json, sys
 import numpy as np
 from fewlabel.web.session import LabelingSession
 from fewlabel.annotation.queries import read_queries
+from fewlabel.settings import read_params
 label_of = json.load(open(sys.argv[1]))
-session = LabelingSession(read_queries(), np.load("data/clusters/distance.npy"), "me")
+session = LabelingSession(read_queries(read_params()), np.load("data/clusters/distance.npy"), "me")
 while query := session.state("tab")["query"]:
     session.annotate(query["position"], label_of[query["name"]], [])
 """

@@ -71,6 +71,7 @@ INTEGERS = {
     "embed.patches.n_components": (1, 6400),  # 16 regions by 400 centroids
     "embed.patches.n_leading_components": (1, 512),
     "cluster.n_iterations": (1, MOST),
+    "label.check_size": (0, 59_900),
     "cluster.kmeans.n_init": (1, MOST),
     "cluster.kmeans.max_iter": (1, MOST),
     "cluster.minibatch.batch_size": (1, MOST),
@@ -94,6 +95,7 @@ FLOATS = {
     "cluster.alpha": (0, UP(1, 0)),
     "label.oracle_error_rate": (0, 1),
     "propagate.graph.alpha": (TINY, UP(1, 0)),
+    "propagate.label_weight": (TINY, HUGE),
     "propagate.percentile": (TINY, 100),
     "train.logistic_regression.C": (TINY, HUGE),
     "propagate.regression.alpha": (TINY, UP(1, 0)),

@@ -16,13 +16,16 @@ def classifiers(*training_sets):
     return {f"{stage}@{name}" for stage in ("train", "evaluate") for name in training_sets}
 
 
-PROPAGATE = {"propagate", "evaluate_propagation", *classifiers("propagated"), "package"}
-SPREAD = {"spread", "verdict", *PROPAGATE}
-LABEL = {"label", *classifiers("representatives"), *SPREAD}
+PROPAGATE = {
+    *("propagate", "evaluate_propagation", "verdict", "package"),
+    *classifiers("propagated"),
+}
+SPREAD = {"spread", *PROPAGATE}
+LABEL = {"label", *classifiers("representatives"), "evaluate@random_subset", *SPREAD}
 CLUSTER = {"cluster", *LABEL}
 GRAPH = {"graph", *CLUSTER}
 EMBED = {"embed", *classifiers(*TRAINING_SETS), *GRAPH}
-TRAIN = {*classifiers(*TRAINING_SETS), "package"}
+TRAIN = {*classifiers(*TRAINING_SETS), "verdict", "package"}
 SELECT = {"select", *classifiers("random_subset")}
 
 # Setting -> another value, and the stages that it may reach.
@@ -44,11 +47,13 @@ RERUNS = {
     "cluster.kmeans.init": ("k-means++", CLUSTER),
     "cluster.kmeans.n_init": (5, CLUSTER),
     "cluster.kmeans.max_iter": (2, CLUSTER),
+    "label.check_size": (20, LABEL),
     "label.oracle_error_rate": (0.5, LABEL | SELECT),
     "graph.n_neighbors": (5, GRAPH),
     "propagate.method": ("cluster", SPREAD),
     "propagate.graph.alpha": (0.5, SPREAD),
     "propagate.graph.n_iterations": (2, SPREAD),
+    "propagate.label_weight": (3, PROPAGATE),
     "propagate.percentile": (50, PROPAGATE),
     "train.logistic_regression.features": ("pixels", TRAIN),
     "train.logistic_regression.C": (1.0, TRAIN),
@@ -57,7 +62,8 @@ RERUNS = {
 
 # Setting -> the stages that ran; DVC stops where an output is the same bytes.
 RAN = {
-    "embed.patches.n_leading_components": {"embed", *GRAPH},
+    # No image only measures, so the labels of these stay the same bytes.
+    "embed.patches.n_leading_components": {"embed", *GRAPH} - {"evaluate@random_subset"},
     "propagate.percentile": PROPAGATE,
 }
 

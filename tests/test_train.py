@@ -11,11 +11,10 @@ from benchmarks.workspace import set_params
 from fewlabel.errors import FewlabelError
 from fewlabel.normalization import fit_normalization
 from fewlabel.settings import read_params
-from fewlabel.storage import load_json, save_array, save_joblib
+from fewlabel.storage import load_json, save_array, save_joblib, save_training_set
 from stages import train
 
 CHECKOUT = Path(__file__).parents[1]
-LABELS = "data/labels.npy"
 CNN = {"train.model": "cnn", "train.cnn.epochs": 1}
 NETWORKS = ("mlp", "wide_mlp", "small_cnn", "cnn")
 
@@ -30,13 +29,13 @@ def fit(tmp_path, monkeypatch, vouch):
     save_array("data/raw/train_images.npy", images)
     save_joblib("models/normalization.joblib", fit_normalization("unit", images))
     save_array("data/embedded/train_features.npy", np.float32(images.reshape(40, -1)[:, ::3]) / 255)
-    save_array(LABELS, labels)
+    save_training_set("propagated", labels)
     vouch()
 
     def run(**settings):
         shutil.copy(CHECKOUT / "tests/params.yaml", tmp_path)
         set_params(tmp_path / "params.yaml", settings)
-        train.main(read_params(), "propagated", LABELS)
+        train.main(read_params(), "propagated")
 
     return run
 
@@ -94,9 +93,9 @@ def test_coefficients_that_are_not_finite_stop_the_stage(fit, tmp_path, monkeypa
 
 
 def test_labels_of_one_class_only_stop_the_stage(fit, tmp_path, vouch):
-    save_array(LABELS, np.where(np.arange(40) < 5, 1, -1))
+    save_training_set("propagated", np.where(np.arange(40) < 5, 1, -1))
     vouch()
-    with pytest.raises(FewlabelError, match=rf"^{LABELS} has labels of one class only, .* raise"):
+    with pytest.raises(FewlabelError, match=r"labels of one class only, .* raise"):
         fit(**{"train.model": "logistic_regression"})
     assert written(tmp_path) == []
 

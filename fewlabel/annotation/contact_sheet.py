@@ -11,14 +11,16 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fewlabel.arrays import Ints
+
 _MAX_IMAGES = 100
 _TILE_INCHES = 0.86
 
 
 def draw_contact_sheet(
     images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    cluster_sizes: NDArray[np.int64],
+    labels: Ints,
+    cluster_sizes: Ints,
     class_names: Sequence[str],
 ) -> Figure:
     """Draw the representatives of the 100 largest clusters with label and cluster size.

@@ -1,10 +1,11 @@
 """Queries: the images that people are asked about, and what their annotations say of all images."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -29,7 +30,10 @@ from fewlabel.annotation.annotations import (
     time_of,
     write_lines,
 )
+from fewlabel.arrays import Array, Bools, Ints
 from fewlabel.datasets.training_files import read_training_files
+from fewlabel.selection.check_images import check_images
+from fewlabel.settings import Params
 from fewlabel.storage import load_array, load_json, verified
 
 Change = tuple[Annotation, list[str]]
@@ -51,7 +55,14 @@ class Queries:
     class_names: list[str]
     assignment: NDArray[np.integer]  # (n_images,): cluster of each
     representatives: NDArray[np.integer]  # (n_clusters,): one image of each
+    # Images that are labeled last, and of which labels only measure.
+    check_images: NDArray[np.integer] = field(default_factory=lambda: np.zeros(0, int))
     path: Path = ANNOTATIONS_FILE
+
+    @property
+    def n_asked(self) -> int:
+        """How many images people are asked about in all."""
+        return len(self.representatives) + len(self.check_images)
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -80,18 +91,21 @@ class Queries:
         return annotation._replace(image=name)
 
     def pending(self, annotated: Iterable[str]) -> list[int]:
-        """Return the positions of representatives to ask about, those of large clusters first.
+        """Return the positions of images to ask about: representatives of large clusters first.
 
         As many as complete the budget, which is the number of clusters: an image that was annotated
-        under another clustering counts, and speaks for the cluster that it is now in.
+        under another clustering counts, and speaks for the cluster that it is now in. Images that
+        only measure come last.
         """
-        positions = np.array([self.position[image] for image in annotated], int)
+        known = np.array([self.position[image] for image in annotated], int)
+        positions = np.setdiff1d(known, self.check_images)
+        unchecked: list[int] = self.check_images[~np.isin(self.check_images, known)].tolist()
         n_left = max(len(self.representatives) - len(positions), 0)
         has_annotation = np.isin(self.assignment, self.assignment[positions])
         pending = self.representatives[~has_annotation[self.representatives]]
         sizes = np.bincount(self.assignment)[self.assignment[pending]]
         largest_first: list[int] = pending[np.argsort(-sizes, kind="stable")].tolist()
-        return largest_first[:n_left]
+        return largest_first[:n_left] + unchecked
 
     def read_any(self) -> Annotations:
         """Read the annotations, whatever their images and classes are."""
@@ -186,53 +200,85 @@ def _times(annotations: list[Annotation]) -> list[str]:
     return [annotation.labeled_at for annotation in annotations]
 
 
-def read_queries() -> Queries:
-    """Read them from what the pipeline's stages wrote, if `verified`."""
+def read_queries(params: Params) -> Queries:
+    """Read them from what the pipeline's stages wrote, if `verified`.
+
+    Raises
+    ------
+    FewlabelError
+        If there are not as many images as `label.check_size` asks for.
+    """
     assignment = load_array("data/clusters/assignment.npy")
-    rows = read_training_files(len(assignment))
+    representatives = load_array("data/clusters/representatives.npy")
+    rows, size = read_training_files(len(assignment)), params.label.check_size
+    sha256 = [row["sha256"] for row in rows]
     return Queries(
         names=[row["image"] for row in rows],
-        sha256=[row["sha256"] for row in rows],
+        sha256=sha256,
         class_names=load_json(verified("data/raw/class_names.json")),
         assignment=assignment,
-        representatives=load_array("data/clusters/representatives.npy"),
+        representatives=representatives,
+        check_images=check_images(sha256, representatives, size, seed=params.seed),
     )
 
 
-def human_labels(queries: Queries) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return each image's label, -1 where unlabeled, and whether it is to get none.
+class Labels(NamedTuple):
+    """What is known of each image.
 
-    None is for images of no class, and for clusters of which no one was sure.
+    Attributes
+    ----------
+    budget, check : shape (n_images,), int64
+        Labels to learn from, and those that only measure; -1 where there is none.
+    excluded : shape (n_images,), bool
+        Whether it is to get no label: images of no class, clusters of which no one was sure.
+    """
+
+    budget: Ints
+    check: Ints
+    excluded: Bools
+
+
+def human_labels(queries: Queries) -> Labels:
+    """Return what people said.
 
     Raises
     ------
     AnnotationsError
-        If people have not labeled all representatives, contradict each other, gave labels of fewer
-        than two classes, or labeled other images.
+        If people have not labeled all images that they are asked about, contradict each other, gave
+        labels of fewer than two classes, or labeled other images.
     """
     annotations = queries.read_agreed()
     if pending := queries.pending(annotations):
         n_lost = len(queries.lost())
         hint = f" ({n_lost} were labeled here before: `fewlabel restore-labels`)" if n_lost else ""
         raise AnnotationsError(
-            f"{len(pending)} of {len(queries.representatives)} images have no label yet; "
+            f"{len(pending)} of {queries.n_asked} images have no label yet; "
             f"run `make label`, then `dvc repro` again{hint}"
         )
     given = np.array([annotation.label for annotation in annotations.values()], str)
+    positions = np.array([queries.position[image] for image in annotations], int)
+    only_measures = np.isin(positions, queries.check_images)
+    check = _labels(queries, positions[only_measures], given[only_measures])
+    positions, given = positions[~only_measures], given[~only_measures]
     has_label = ~np.isin(given, NO_LABEL)
     if len(set(given[has_label])) < 2:
         raise AnnotationsError(
             f"{queries.path} has labels of fewer than two classes, and a classifier needs two; "
             "change some with `make label`, or raise label_budget"
         )
-    positions = np.array([queries.position[image] for image in annotations], int)
-    labels = np.full(len(queries.names), -1)
-    labels[positions[has_label]] = [queries.class_names.index(name) for name in given[has_label]]
     cluster = queries.assignment
     unsure = np.setdiff1d(cluster[positions[given == NOT_SURE]], cluster[positions[has_label]])
     excluded = np.isin(cluster, unsure)
     excluded[positions[given == NO_CLASS]] = True
-    return labels, excluded
+    return Labels(_labels(queries, positions, given), check, excluded)
+
+
+def _labels(queries: Queries, positions: Ints, given: Array) -> Ints:
+    """Return the class of each image, -1 where none is given."""
+    labels = np.full(len(queries.names), -1)
+    has_label = ~np.isin(given, NO_LABEL)
+    labels[positions[has_label]] = [queries.class_names.index(name) for name in given[has_label]]
+    return labels
 
 
 def settle_labels(whose: str, queries: Queries) -> tuple[int, Annotations]:

@@ -8,11 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Classifier, Floats, blocks
+from fewlabel.arrays import Classifier, Floats, Ints, blocks
 from fewlabel.keras_format import save_model
 from fewlabel.methods import Reads
+from fewlabel.normalization import load_rows
 from fewlabel.rows import ImageRows, Rows
-from fewlabel.storage import load_json, save_joblib, save_json, unpickle, write
+from fewlabel.storage import (
+    StoredArray,
+    load_json,
+    save_joblib,
+    save_json,
+    unpickle,
+    verified,
+    write,
+)
 
 
 def classifier_input(
@@ -98,3 +107,21 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
         return probabilities
 
     return about["features"], predict
+
+
+def image_predictor(folder: str, n_classes: int) -> Callable[..., Floats]:
+    """Return what predicts images of the pipeline, by a classifier of a folder that is `verified`.
+
+    It takes "train" or "test" and, unless all images count, their positions; it returns
+    probabilities of shape (n_images, n_classes).
+    """
+    reads, predict = load_classifier(verified(folder), n_classes)
+
+    def predict_images(split: str, positions: Ints | None = None) -> Floats:
+        def features() -> Floats:
+            stored = StoredArray(f"data/embedded/{split}_features.npy")
+            return stored[slice(None) if positions is None else positions]
+
+        return predict(classifier_input(reads, partial(load_rows, split, positions), features))
+
+    return predict_images

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from fewlabel.arrays import Classifier, Ints
+from fewlabel.arrays import Classifier, Floats
 from fewlabel.classifiers.network_method import Features
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_layers import dense
@@ -30,9 +30,9 @@ class Settings(ClassifierMethod):
         )
         return classifier
 
-    def fit_arguments(self, y: Ints) -> dict[str, Any]:
+    def fit_arguments(self, weights: Floats) -> dict[str, Any]:
         # A mean, so that a penalty suits a few labels and all pseudo-labels alike.
-        return {"sample_weight": np.full(len(y), 1 / len(y))}
+        return {"sample_weight": weights / weights.sum(dtype=np.float64)}
 
     @staticmethod
     def to_keras(keras: ModuleType, classifier: Any, rows: Any) -> Any:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fewlabel.arrays import Array, Bools, Floats, Ints
+from fewlabel.arrays import Array, Floats, Ints
 from fewlabel.methods import Pool, PropagationMethod
 from fewlabel.parallel import progress
 
 MIN_Z = 2.0
 _FOLD_LABELS = 1000
-_MAX_FOLDS = 10
+_MAX_FOLDS = 5
 _MIN_LABELS = 10
 _TINY = 1e-9
 _logger = logging.getLogger(__name__)
@@ -30,11 +30,14 @@ class HeldOut(NamedTuple):
         Class, or -1.
     confidence : shape (n_labels,)
         As of the method.
+    predicted_by_half : shape (n_labels,)
+        Class by half of these others, or -1.
     """
 
     images: Ints
     predicted: Ints
     confidence: Floats
+    predicted_by_half: Ints
 
 
 def best_method(
@@ -62,20 +65,48 @@ def best_method(
     """
     labeled, first = np.flatnonzero(pool.y >= 0), next(iter(methods))
     if len(labeled) < _MIN_LABELS:
-        return methods[first], HeldOut(labeled[:0], labeled[:0], np.zeros(0, np.float32))
+        nothing = labeled[:0]
+        return methods[first], HeldOut(nothing, nothing, np.zeros(0, np.float32), nothing)
     weights = label_weights(pool.assignment, labeled)
-    held_out = {
+    predicted = {
         name: _predict(pool, method, labeled)
         for name, method in progress(methods.items(), "predict each label from others")
     }
-    right = {name: weights * (h.predicted == pool.y[labeled]) for name, h in held_out.items()}
+    right = {name: weights * (found == pool.y[labeled]) for name, (found, _) in predicted.items()}
     gains = {name: values - right[first] for name, values in right.items()}
     z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
     best = max(z, key=lambda name: z[name])
     choice = best if z[best] > MIN_Z else first
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
-    return methods[choice], held_out[choice]
+    by_half, _ = _predict(pool, methods[choice], labeled, step=2)
+    return methods[choice], HeldOut(labeled, *predicted[choice], by_half)
+
+
+def load_held_out() -> HeldOut:
+    """Read what the stage `spread` wrote, if it is `verified`."""
+    import pandas as pd
+
+    from fewlabel.storage import verified
+
+    table = pd.read_csv(verified("data/spread/held_out.csv"))
+    return HeldOut(*(table[name].to_numpy() for name in HeldOut._fields))
+
+
+def held_out_accuracy(held_out: HeldOut, y: Ints) -> float | None:
+    """Return the share of labels that the others predict, None where nothing was predicted.
+
+    `y` is of shape (n_images,), -1 where unlabeled.
+
+    Examples
+    --------
+    >>> labeled = np.array([1, 2])
+    >>> found = HeldOut(labeled, np.array([3, 3]), np.ones(2), np.array([3, 3]))
+    >>> held_out_accuracy(found, np.array([-1, 3, 4]))
+    0.5
+    """
+    is_right = held_out.predicted == y[held_out.images]
+    return float(is_right.mean()) if len(is_right) else None
 
 
 def label_weights(assignment: Ints, labeled: Ints) -> Array:
@@ -91,28 +122,30 @@ def label_weights(assignment: Ints, labeled: Ints) -> Array:
     return share
 
 
-def _predict(pool: Pool, method: PropagationMethod, labeled: Ints) -> HeldOut:
-    """Predict each labeled image without its label."""
+def _predict(
+    pool: Pool, method: PropagationMethod, labeled: Ints, *, step: int = 1
+) -> tuple[Ints, Floats]:
+    """Return class and confidence of each labeled image, from every `step`-th other label."""
     n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
     predicted = np.full(len(labeled), -1)
     confidence = np.zeros(len(labeled), np.float32)
     for fold in range(n_folds):
         is_held_out = np.arange(len(labeled)) % n_folds == fold
-        images = labeled[is_held_out]
-        pseudo_labels, confidences = method.propagate(_without(pool, labeled, is_held_out))
+        images, others = labeled[is_held_out], labeled[~is_held_out]
+        pseudo_labels, confidences = method.propagate(_only(pool, labeled, others[::step]))
         predicted[is_held_out], confidence[is_held_out] = pseudo_labels[images], confidences[images]
-    return HeldOut(labeled, predicted, confidence)
+    return predicted, confidence
 
 
-def _without(pool: Pool, labeled: Ints, is_held_out: Bools) -> Pool:
-    """Take labels away, and give each cluster that has none now to that of the nearest label."""
-    held_out, kept = labeled[is_held_out], labeled[~is_held_out]
+def _only(pool: Pool, labeled: Ints, kept: Ints) -> Pool:
+    """Take other labels away, and give each cluster that has none now to that of the nearest."""
+    gone = np.setdiff1d(labeled, kept)
     y = pool.y.copy()
-    y[held_out] = -1
-    nearest = kept[_nearest(pool.features()[held_out], pool.features()[kept])]
+    y[gone] = -1
+    nearest = kept[_nearest(pool.features()[gone], pool.features()[kept])]
     assignment = np.arange(pool.assignment.max() + 1)
-    still = np.isin(pool.assignment[held_out], pool.assignment[kept])
-    assignment[pool.assignment[held_out[~still]]] = pool.assignment[nearest[~still]]
+    still = np.isin(pool.assignment[gone], pool.assignment[kept])
+    assignment[pool.assignment[gone[~still]]] = pool.assignment[nearest[~still]]
     return replace(pool, y=y, assignment=assignment[pool.assignment])
 
 

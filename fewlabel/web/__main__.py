@@ -23,7 +23,7 @@ PORT = 8642
 
 def main(params: Params) -> None:
     """Serve the page until it is stopped."""
-    queries = read_queries()
+    queries = read_queries(params)
     session = LabelingSession(queries, load_array("data/clusters/distance.npy"), current_person())
     # Before the address is printed: errors are the page's from then on.
     n_pending, n_lost = session.n_pending(), len(queries.lost())
@@ -35,7 +35,7 @@ def main(params: Params) -> None:
     server = create_server(app, listener)
     url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
     print(
-        f"Label at {url}\n{n_pending} of {len(queries.representatives)} images are left to label; "
+        f"Label at {url}\n{n_pending} of {queries.n_asked} images are left to label; "
         "every annotation is saved at once. Stop with Ctrl-C.",
         flush=True,
     )

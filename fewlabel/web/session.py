@@ -38,7 +38,7 @@ class LabelingSession:
         return {
             "classes": self.queries.class_names,
             "pending": len(pending),
-            "budget": len(self.queries.representatives),
+            "budget": self.queries.n_asked,
             "query": self._query(upcoming[0], annotations) if upcoming else None,
             "upcoming": upcoming[1:3],
             "annotations": [
@@ -73,13 +73,16 @@ class LabelingSession:
 
     def _query(self, position: int, annotations: Annotations) -> dict[str, object]:
         cluster = np.flatnonzero(self.queries.assignment == self.queries.assignment[position])
-        others = cluster[cluster != position]
+        only_measures = position in self.queries.check_images
+        # What is like it would sway who labels it, and the estimate with it.
+        others = cluster[cluster != position] if not only_measures else cluster[:0]
         others = others[np.argsort(self.distance[others], kind="stable")].tolist()
         name = self.queries.names[position]
         return {
             "position": position,
             "name": name,
             "cluster_size": len(cluster),
+            "only_measures": only_measures,
             "nearest": others[:N_MEMBERS],
             "farthest": others[N_MEMBERS:][-N_MEMBERS:],
             "annotations": [a._asdict() for a in annotations.get(name, [])],

@@ -114,7 +114,7 @@ function show(next) {
 
 function showQuery(next) {
   query = next;
-  const { position, name, cluster_size, annotations } = query;
+  const { position, name, cluster_size, only_measures, annotations } = query;
   $("review").hidden = true;
   $("label").hidden = false;
   visible = false;
@@ -122,7 +122,8 @@ function showQuery(next) {
   $("image").onload = (event) => { magnified(event); visible = true; };
   $("image").alt = `image ${position}`;
   $("image").src = `image/${position}`;
-  $("caption").textContent = `${name} · stands for ${cluster_size.toLocaleString("en")} images`;
+  const role = only_measures ? "only measures how good the result is" : `stands for ${cluster_size.toLocaleString("en")} images`;
+  $("caption").textContent = `${name} · ${role}`;
   for (const side of ["nearest", "farthest"]) {
     $(side).replaceChildren(...query[side].map(tile));
     $(side).parentElement.hidden = !query[side].length;
