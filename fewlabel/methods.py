@@ -388,7 +388,7 @@ def suited(kind: str, section: Strict, image_shape: Callable[[], tuple[int, ...]
     if not method.candidates:
         return method
     shape = image_shape()
-    choice = method.choose(shape)
+    choice = suited_name(kind, method.name, shape)
     kinds = "photographs" if are_photographs(shape) else "small and gray"
     _logger.info("%s: %s, since images are %s", kind, choice, kinds)
     return getattr(section, choice)
@@ -396,5 +396,16 @@ def suited(kind: str, section: Strict, image_shape: Callable[[], tuple[int, ...]
 
 def suited_facts(kind: str, name: str, image_shape: tuple[int, ...]) -> Any:
     """Return the same method by the name that params.yaml has, with default settings."""
-    method = settings_of(kind, name)()
-    return settings_of(kind, method.choose(image_shape))() if method.candidates else method
+    return settings_of(kind, suited_name(kind, name, image_shape))()
+
+
+def suited_name(kind: str, name: str, image_shape: tuple[int, ...]) -> str:
+    """Return the name of the method that a name in params.yaml stands for with such images.
+
+    Examples
+    --------
+    >>> suited_name("embeddings", "auto", (28, 28)), suited_name("embeddings", "pca", (28, 28))
+    ('patches', 'pca')
+    """
+    method: Method = settings_of(kind, name)()
+    return method.choose(image_shape) if method.candidates else name

@@ -25,6 +25,7 @@ from fewlabel.methods import (
     names,
     possible,
     settings_of,
+    suited_name,
 )
 from fewlabel.text import one_line, shown
 
@@ -204,7 +205,7 @@ class Params(Strict):
         facts, methods = chosen("datasets", self.dataset).facts, possible(kind, section)
         if facts is None or len(methods) == 1:
             return list(methods.values())
-        return [methods[chosen(kind, section).choose(facts.image_shape)]]
+        return [methods[suited_name(kind, getattr(section, CHOICES[kind]), facts.image_shape)]]
 
 
 class ParamsError(FewlabelError):

@@ -134,6 +134,20 @@ def test_twenty_digits_are_labeled_by_keyboard(unlabeled, page):
     assert '"accuracy"' in (unlabeled.folder / "metrics/propagated.json").read_text()
     assert unlabeled.repro() == []
 
+    unlabeled.set({"label.check_size": 3})
+    with served(unlabeled) as (address, _):
+        page.goto(address)
+        for n_pending in (2, 1, 0):
+            page.wait_for_selector("text=only measures how good the result is")
+            assert page.locator("#nearest img").count() == 0
+            press(page, str(truth[shown(page)]), n_pending=n_pending)
+        page.click("text=What the labels of the last run say")
+        page.wait_for_selector("text=set label.check_size to 100 or more", state="visible")
+    unlabeled.repro()
+    assert '"check_images": 3' in (unlabeled.folder / "metrics/propagated.json").read_text()
+    taught = np.load(unlabeled.folder / "data/propagated/labels.npy")
+    assert (taught[np.load(unlabeled.folder / "data/check/labels.npy") >= 0] == -1).all()
+
 
 def test_labels_are_changed_in_the_review_and_by_mouse(unlabeled, page):
     with served(unlabeled) as (address, _):

@@ -184,6 +184,19 @@ def test_a_question_shows_who_the_image_stands_for(admitted):
     assert admitted.get("/image/18", headers=again).status_code == 200
 
 
+def test_an_image_that_only_measures_is_shown_alone(tmp_path):
+    queries = replace(make_queries(), check_images=np.array([5]), path=tmp_path / "labels.csv")
+    session = LabelingSession(queries, np.arange(64) % 16, "Ann", ("It is good.",))
+    for position in (0, 16, 32, 48):
+        assert not session.query(position)["only_measures"]
+        session.annotate(position, "cat", [])
+    state = session.state("a")
+    assert (state["pending"], state["budget"], state["verdict"]) == (1, 5, ("It is good.",))
+    asked = state["query"]
+    assert (asked["position"], asked["only_measures"]) == (5, True)
+    assert asked["nearest"] == asked["farthest"] == []
+
+
 def test_labels_are_saved_changed_and_undone(admitted, tmp_path):
     state = send(admitted, 0, "cat").json
     assert (state["pending"], state["query"]["position"]) == (3, 16)

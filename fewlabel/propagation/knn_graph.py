@@ -1,6 +1,10 @@
 """The k-nearest-neighbor graph, and labels spread over it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
+from joblib import cpu_count
 
 from fewlabel.arrays import Array, Floats, Graph, Ints
 from fewlabel.parallel import for_each_block, progress
@@ -8,6 +12,7 @@ from fewlabel.rows import scale_to_length
 
 _BLOCK_ROWS = 128
 _STRIDE = 32
+_DIFFUSED_ROWS = 8192
 
 
 def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
@@ -162,7 +167,16 @@ def graph_smoothed_features(graph: Graph, X: Floats, *, alpha: float, n_iteratio
 
 def _diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floats:
     """Add to the row of each image those of its neighbors, and of theirs."""
+    starts = range(0, len(rows), _DIFFUSED_ROWS)
+    blocks = [slice(start, start + _DIFFUSED_ROWS) for start in starts]
+    neighbors = [graph[block] for block in blocks]
+
+    def mix(i: int, before: Floats, after: Floats) -> None:
+        after[blocks[i]] = alpha * (neighbors[i] @ before) + (1 - alpha) * rows[blocks[i]]
+
     diffused = rows
-    for _ in progress(range(n_iterations), "spread"):
-        diffused = alpha * (graph @ diffused) + (1 - alpha) * rows
+    with ThreadPoolExecutor(cpu_count()) as threads:
+        for _ in progress(range(n_iterations), "spread"):
+            before, diffused = diffused, np.empty_like(rows)
+            list(threads.map(partial(mix, before=before, after=diffused), range(len(blocks))))
     return diffused

@@ -24,7 +24,8 @@ PORT = 8642
 def main(params: Params) -> None:
     """Serve the page until it is stopped."""
     queries = read_queries(params)
-    session = LabelingSession(queries, load_array("data/clusters/distance.npy"), current_person())
+    distance = load_array("data/clusters/distance.npy")
+    session = LabelingSession(queries, distance, current_person(), _last_verdict())
     # Before the address is printed: errors are the page's from then on.
     n_pending, n_lost = session.n_pending(), len(queries.lost())
     listener = _listen()
@@ -51,6 +52,13 @@ def main(params: Params) -> None:
     what = f"{n_pending} images are left to label; `make label`"
     print(f"{what if n_pending else 'All are labeled: `dvc repro`'} resumes.", end=" ")
     print(f"Commit {queries.path} to keep the labels.")
+
+
+def _last_verdict() -> tuple[str, ...]:
+    """Return the sentences that the last run printed, if one got as far."""
+    path = Path("models/verdict.md")
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return tuple(line.removeprefix("- ") for line in text.splitlines())
 
 
 def _open(file: Path, url: str) -> None:

@@ -22,6 +22,7 @@ class LabelingSession:
     queries: Queries
     distance: NDArray[np.floating]  # (n_images,): to the centroid of the image's cluster
     person: str  # who annotates
+    verdict: tuple[str, ...] = ()  # sentences about the last run's result
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     # Image -> tab that was shown it, and when.
     _leases: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
@@ -41,6 +42,7 @@ class LabelingSession:
             "budget": self.queries.n_asked,
             "query": self._query(upcoming[0], annotations) if upcoming else None,
             "upcoming": upcoming[1:3],
+            "verdict": self.verdict,
             "annotations": [
                 {"position": self.queries.position[image], **found[0]._asdict()}
                 for image, found in annotations.items()

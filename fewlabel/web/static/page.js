@@ -152,6 +152,8 @@ function review() {
   $("review-text").textContent = state.pending
     ? "What you labeled so far; choose an image to change its label."
     : "All are labeled. Look them over, choose one to change it; then run `dvc repro`.";
+  $("verdict-details").hidden = !state.verdict.length;
+  $("verdict").replaceChildren(...state.verdict.map((textContent) => element("li", { textContent })));
   const order = [...state.classes, NOT_SURE, NO_CLASS];
   const sorted = [...state.annotations].sort((a, b) => order.indexOf(a.label) - order.indexOf(b.label));
   $("grid").replaceChildren(...sorted.map(({ position, label }) => {
