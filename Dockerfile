@@ -2,7 +2,7 @@
 FROM python:3.12-slim
 COPY pyproject.toml README.md LICENSE /source/
 COPY fewlabel /source/fewlabel
-RUN pip install --no-cache-dir '/source[cpu,serve]'
+RUN pip install --no-cache-dir '/source[cpu,onnx,serve]'
 COPY models/classifier.keras /
 USER nobody
 EXPOSE 8643

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from types import ModuleType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -57,6 +58,27 @@ class Classifier(Protocol):
 
     def score(self, X: Any, y: Array) -> float:
         """Return the accuracy."""
+
+
+class OnnxPart(Protocol):
+    """A part of an embedding that Keras cannot express, between two that it can.
+
+    Attributes
+    ----------
+    content
+        Of an ONNX file.
+    output_shape
+        Of what it gives for an image, which goes to `EmbeddingMethod.to_keras` in place of pixels.
+    """
+
+    content: bytes
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """As above."""
+
+    def to_input(self, keras: ModuleType, rows: Any) -> Any:
+        """Return what it takes of rows of pixels, both Keras tensors."""
 
 
 def blocks(shape: Sequence[int]) -> list[slice]:

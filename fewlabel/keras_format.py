@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -13,6 +14,14 @@ def save_model(path: Path, model: Any, extra: dict[str, bytes] | None = None) ->
     """Write a Keras model as `canonical_keras` does."""
     model.save(path)
     path.write_bytes(canonical_keras(path.read_bytes(), extra))
+
+
+def model_bytes(model: Any) -> bytes:
+    """Return the content of the file that `save_model` writes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        save_model(path, model)
+        return path.read_bytes()
 
 
 def canonical_keras(content: bytes, extra: dict[str, bytes] | None = None) -> bytes:

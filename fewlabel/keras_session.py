@@ -75,20 +75,28 @@ def new_session(random_state: int | RandomState | None) -> tuple[ModuleType, int
     return keras, seed
 
 
-def predict(model: Any, X: Floats) -> Floats:
-    """Return what a Keras model gives for images, whose pixels may come in any shape."""
-    images = X.reshape(len(X), *model.input_shape[1:])
+def predict(model: Any, *inputs: Floats) -> Floats:
+    """Return what a Keras model gives for images: a row of each input, in any shape."""
+    n_images = len(inputs[0])
     batch_size = prediction_batch(model)
     n_block = min(batch_size, _BLOCK_ROWS)
     # The last rows of a matrix product are added up in another order unless they fill a block: an
     # image's probabilities would depend on its place among the others, and on the processor.
-    n_left = len(images) % n_block
-    filled = np.zeros((n_block, *images.shape[1:]), images.dtype)
-    filled[:n_left] = images[len(images) - n_left :]
-    parts = [images[: len(images) - n_left], filled]
+    n_whole = n_images - n_images % n_block
+    parts: tuple[list[Floats], list[Floats]] = ([], [])
+    for X, tensor in zip(inputs, model.inputs, strict=True):
+        images = X.reshape(n_images, *tensor.shape[1:])
+        filled = np.zeros((n_block, *images.shape[1:]), images.dtype)
+        filled[: n_images - n_whole] = images[n_whole:]
+        parts[0].append(images[:n_whole])
+        parts[1].append(filled)
     return np.concatenate(
-        [model.predict(part, batch_size=batch_size, verbose=0) for part in parts if len(part)]
-    )[: len(images)]
+        [
+            model.predict(part if len(part) > 1 else part[0], batch_size=batch_size, verbose=0)
+            for part in parts
+            if len(part[0])
+        ]
+    )[:n_images]
 
 
 def prediction_batch(model: Any) -> int:

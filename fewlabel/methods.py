@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fewlabel.arrays import Classifier, Floats, Graph, Indexed, Ints, Transformer
+from fewlabel.arrays import Classifier, Floats, Graph, Indexed, Ints, OnnxPart, Transformer
 
 _logger = logging.getLogger(__name__)
 
@@ -201,6 +201,14 @@ class EmbeddingMethod(Method):
         The layers must be Keras's own, so that the packaged classifier needs no other code.
         """
         raise NotImplementedError
+
+    @staticmethod
+    def onnx_part(embedding: Any) -> OnnxPart | None:
+        """Return what of the fitted transformer Keras cannot express, if so.
+
+        `to_keras` then gets what this part gives, in place of rows of pixels.
+        """
+        return None
 
 
 class Clusters(NamedTuple):

@@ -12,6 +12,7 @@ _LIMITS = """\
 - Images unlike those it was trained on, in subject, background or framing, are not covered by the \
 figures above.
 """
+_INSTALL = "pip install 'fewlabel[cpu,onnx]'. A part of it is a network in ONNX.\n"
 _MEASURED = (
     "Accuracy, F1 and expected_calibration_error (of its probabilities) are of the test images, "
     "which nothing was trained on; coverage and label accuracy of the pseudo-labels of training "
@@ -38,7 +39,8 @@ def model_card(
     params
         The settings it was trained with.
     about
-        `class_names`, and `image_shape`: height, width and, for colored images, 3.
+        `class_names`, and `image_shape`: height, width and, for colored images, 3; `needs` where
+        Keras alone does not run it.
     classifier
         `features` that it reads, and `classes` that labels were of.
     labels : ndarray of shape (n_images,)
@@ -79,5 +81,6 @@ percentile {params.propagate.percentile:g}; model {model} on \
 {verdict}
 ## Limits
 
+{f"- It needs {' and '.join(about['needs'])}: {_INSTALL}" if "needs" in about else ""}\
 - It knows these classes only, and gives one of them to any image.
 {no_label if missing else ""}{_LIMITS}"""

@@ -14,7 +14,7 @@ def main(params: Params) -> None:
     from fewlabel.keras_session import new_session
     from fewlabel.model_card import model_card
     from fewlabel.normalization import to_keras
-    from fewlabel.predictor import classifier_model, save_portable
+    from fewlabel.predictor import classifier_model, part_files, save_portable
 
     image_shape = load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:]
     class_names = load_json(verified("data/raw/class_names.json"))
@@ -25,20 +25,27 @@ def main(params: Params) -> None:
     normalization = load_joblib("models/normalization.joblib")
     embed = suited_facts("embeddings", params.embed.method, image_shape)
     train = suited_facts("classifiers", params.train.model, image_shape)
+    part = None if classifier["features"] == "pixels" else embed.onnx_part(embedding)
 
-    def to_probabilities(rows: Any) -> tuple[Any, list[int]]:
-        pixels = to_keras(keras, params.normalize.method, normalization, rows)
-        X = pixels
+    def to_pixels(rows: Any) -> Any:
+        return to_keras(keras, params.normalize.method, normalization, rows)
+
+    def to_probabilities(rows: Any, *given: Any) -> tuple[Any, list[int]]:
+        X = pixels = to_pixels(rows)
         if classifier["features"] != "pixels":
-            X = embed.to_keras(keras, embedding, pixels)
+            X = embed.to_keras(keras, embedding, *(given or [pixels]))
         if classifier["features"] == "pixels and embedding":
             X = keras.layers.Concatenate()([pixels, X])
         probabilities = train.to_keras(keras, model, X)
         calibrated = calibration.to_keras(keras, probabilities, shipped["temperature"])
         return calibrated, classifier["classes"]
 
-    portable = classifier_model(keras, to_probabilities, image_shape, len(class_names))
+    portable = classifier_model(keras, to_probabilities, image_shape, len(class_names), part)
     about = {"class_names": class_names, "image_shape": image_shape}
+    files = {}
+    if part is not None:
+        about["needs"] = ["fewlabel", "onnxruntime"]
+        files = part_files(keras, part, to_pixels, image_shape)
     metrics = load_json(verified(f"metrics/{shipped['training_set']}.json"))
     metrics |= load_json(verified("metrics/propagation.json"))
     labels = load_array("data/representatives/labels.npy")
@@ -46,7 +53,7 @@ def main(params: Params) -> None:
     chosen_names = {"embedding": embed.name, "model": train.name}
     card = model_card(params, about, classifier, labels, metrics, verdict, **chosen_names)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
-    write("models/classifier.keras", lambda path: save_portable(path, portable, about, card))
+    write("models/classifier.keras", lambda path: save_portable(path, portable, about, card, files))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """A pretrained network that is not trained any more, from pixels to features."""
 
 import hashlib
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from math import prod
 from types import ModuleType
 from typing import Any, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 from fewlabel.arrays import Array, Floats
 from fewlabel.embeddings.feature_cache import cached_features
 from fewlabel.errors import FewlabelError
-from fewlabel.keras_format import save_model
+from fewlabel.keras_format import model_bytes
 from fewlabel.keras_session import new_session, predict, prediction_batch
 from fewlabel.parallel import progress
 from fewlabel.regular_files import FileRefusedError, read_regular_file
@@ -28,6 +27,7 @@ SCALINGS = {
     "symmetric": ((127.5,) * 3, (127.5,) * 3),
     "lite": ((127.0,) * 3, (128.0,) * 3),
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "clip": ((122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)),
 }
 """Name -> what is subtracted from pixels in 0..255, and what they are then divided by."""
 
@@ -53,7 +53,7 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
     image_size
         Side at which it sees images, in pixels; None takes its own, or 160 where it takes any.
     scaling
-        "none" (0..255), "unit" (0..1), "symmetric" (-1..1) or "imagenet" (standardized).
+        "none" (0..255), "unit" (0..1), "symmetric" (-1..1), "imagenet" or "clip" (standardized).
     tokens
         Which of a sequence of tokens counts: "class" (the first) or "mean".
 
@@ -62,12 +62,7 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
     FewlabelError
         If it is not there, holds more than arithmetic, or is no network of color images.
     """
-    try:
-        content = read_regular_file(path, _MAX_BYTES)
-    except (OSError, FileRefusedError) as error:
-        raise FewlabelError(
-            f"embed.pretrained.model is {path!r}, which cannot be read: {one_line(error)}"
-        ) from error
+    content = read_network(path)
     keras, _ = new_session(0)
     try:
         network = load_safely(path, content)
@@ -76,6 +71,16 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
     except Exception as error:  # whatever a damaged part leads to
         raise FewlabelError(f"{path} is no whole .keras file ({one_line(error)})") from error
     return _content(keras, network, _size(path, network, image_size), scaling, tokens)
+
+
+def read_network(path: str) -> bytes:
+    """Return the content of the file that `embed.pretrained.model` names."""
+    try:
+        return read_regular_file(path, _MAX_BYTES)
+    except (OSError, FileRefusedError) as error:
+        raise FewlabelError(
+            f"embed.pretrained.model is {path!r}, which cannot be read: {one_line(error)}"
+        ) from error
 
 
 def _size(path: str, network: Any, image_size: int | None) -> int:
@@ -87,13 +92,17 @@ def _size(path: str, network: Any, image_size: int | None) -> int:
             f"{path} takes and gives {', '.join(map(str, shapes))}, but must take square images "
             "with 3 channels last, and give features, tokens or maps"
         )
-    own = shapes[0][1]
+    return chosen_size(path, shapes[0][1], image_size)
+
+
+def chosen_size(path: str, own: int | None, image_size: int | None) -> int:
+    """Return at which side a network sees images: its own, or what is set where it takes any."""
     if own and image_size and own != image_size:
         raise FewlabelError(
             f"embed.pretrained.image_size is {image_size}, but must be {own} or null: {path} takes "
             "no other images"
         )
-    return int(own or image_size or DEFAULT_SIZE)
+    return own or image_size or DEFAULT_SIZE
 
 
 def _content(
@@ -101,17 +110,38 @@ def _content(
 ) -> bytes:
     """Put scaling before a network, and pooling after it, and return all as a file's content."""
     image = keras.Input((size, size, _N_COLORS), name="pixels")
+    features = pooled(keras, network(scaled(keras, image, scaling)), tokens)
+    return model_bytes(keras.Model(image, features, name="frozen_network"))
+
+
+def scaled(keras: ModuleType, images: Any, scaling: str) -> Any:
+    """Return images in 0..255, channels last, as one of `SCALINGS` has them."""
     offset, divisor = SCALINGS[scaling]
-    scaled = keras.layers.Normalization(mean=offset, variance=[value**2 for value in divisor])
-    features = network(scaled(image))
-    if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D()(features)
-    elif len(features.shape) == 3:
-        features = features[:, 0] if tokens == "class" else keras.ops.mean(features, axis=1)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        save_model(path, keras.Model(image, features, name="frozen_network"))
-        return path.read_bytes()
+    variance = [value**2 for value in divisor]
+    return keras.layers.Normalization(mean=offset, variance=variance)(images)
+
+
+def pooled(keras: ModuleType, outputs: Any, tokens: str, axes: str = "channels_last") -> Any:
+    """Return a row of features of each image, from such rows, tokens or maps."""
+    if len(outputs.shape) == 4:
+        return keras.layers.GlobalAveragePooling2D(axes)(outputs)
+    if len(outputs.shape) == 3:
+        return outputs[:, 0] if tokens == "class" else keras.ops.mean(outputs, axis=1)
+    return outputs
+
+
+def images_of(keras: ModuleType, rows: Any, image_shape: tuple[int, ...], size: int) -> Any:
+    """Return color images in 0..255, of a size in pixels, of rows of pixels in [0, 1].
+
+    Images reach the network in its own size from the one that they have, with no step between.
+    """
+    height, width, *channels = image_shape
+    images = keras.layers.Reshape((height, width, *(channels or [1])))(rows) * 255.0
+    if images.shape[3] == 1:
+        images = keras.layers.Concatenate()([images] * _N_COLORS)
+    if (height, width) != (size, size):
+        images = keras.layers.Resizing(size, size, "bicubic", antialias=True)(images)
+    return images
 
 
 class FrozenNetwork:
@@ -138,28 +168,21 @@ class FrozenNetwork:
         return self
 
     def to_keras(self, keras: ModuleType, rows: Any) -> Any:
-        """Return features of rows of pixels, both Keras tensors.
-
-        Images reach the network in its own size from the one that they have, with no step between.
-        """
+        """Return features of rows of pixels, both Keras tensors."""
         network = load_safely("embedding.joblib", self.content)
-        height, width, *channels = self.image_shape
-        size = network.input_shape[1]
-        images = keras.layers.Reshape((height, width, *(channels or [1])))(rows) * 255.0
-        if images.shape[3] == 1:
-            images = keras.layers.Concatenate()([images] * _N_COLORS)
-        if (height, width) != (size, size):
-            images = keras.layers.Resizing(size, size, "bicubic", antialias=True)(images)
-        return network(images)
+        return network(images_of(keras, rows, self.image_shape, network.input_shape[1]))
 
     def transform(self, rows: Array) -> Floats:
         """Return features of rows of pixels, from the cache where they are known."""
         if self._model is None:
-            keras, _ = new_session(0)
-            row = keras.Input((rows.shape[1],))
-            self._model = keras.Model(row, self.to_keras(keras, row))
+            self._model = self._load()
         key = hashlib.sha256(repr(self.image_shape).encode() + self.content).digest()
         return cached_features(key, rows, self._model.output_shape[1], self._compute)
+
+    def _load(self) -> Any:
+        keras, _ = new_session(0)
+        row = keras.Input((prod(self.image_shape),))
+        return keras.Model(row, self.to_keras(keras, row))
 
     def _compute(self, rows: Array) -> Floats:
         size = prediction_batch(self._model) * _BATCHES

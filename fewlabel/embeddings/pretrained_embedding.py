@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats
 from fewlabel.embeddings.frozen_network import FrozenNetwork
+from fewlabel.embeddings.onnx_network import OnnxNetwork, is_onnx
 from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import dense
 from fewlabel.parallel import log_duration
@@ -27,7 +28,8 @@ class PretrainedEmbedding(PixelTransformer):
     Parameters
     ----------
     network : bytes
-        Content of a .keras file, as of `fewlabel.embeddings.frozen_network.FrozenNetwork`.
+        Content of a .keras file, as of `fewlabel.embeddings.frozen_network.FrozenNetwork`, or of an
+        ONNX file, as of `fewlabel.embeddings.onnx_network.OnnxNetwork`.
     image_shape : tuple of ints or None, default=None
         Height, width and optionally channels of the images whose pixels are the rows of ``X``.
         None takes a row as an image of one pixel's height.
@@ -38,7 +40,7 @@ class PretrainedEmbedding(PixelTransformer):
 
     Attributes
     ----------
-    network_ : FrozenNetwork
+    network_ : FrozenNetwork or OnnxNetwork
     pca_ : sklearn.decomposition.PCA
         Of the network's features.
     scale_ : ndarray of shape (n_components,)
@@ -62,7 +64,8 @@ class PretrainedEmbedding(PixelTransformer):
         """Fit principal components to rows of pixels in [0, 1]."""
         rng = check_random_state(self.random_state)
         rows = self._rows_to_fit(X)
-        self.network_ = FrozenNetwork(self.network, self.image_shape or (1, rows.shape[1]))
+        kind = OnnxNetwork if is_onnx(self.network) else FrozenNetwork
+        self.network_ = kind(self.network, self.image_shape or (1, rows.shape[1]))
         features = transformed(self.network_, rows)
         sample = features[np.sort(rng.permutation(len(features))[:PCA_IMAGES])].astype(np.float64)
         self.pca_ = PCA(min(len(sample) - 1, sample.shape[1]), svd_solver="full")
@@ -83,7 +86,10 @@ class PretrainedEmbedding(PixelTransformer):
         return scale_to_length(components, self._n_features_out**0.5)
 
     def to_keras(self, keras: ModuleType, rows: Any) -> Any:
-        """Return features of rows of pixels, both Keras tensors, by Keras's own layers."""
+        """Return features of rows of pixels, both Keras tensors, by Keras's own layers.
+
+        Of a network in ONNX, `rows` are what it gives.
+        """
         projection, offset = self._projection()
         components = dense(keras, self.network_.to_keras(keras, rows), projection, -offset)
         unit = keras.layers.UnitNormalization()(components)
