@@ -58,20 +58,22 @@ class OnnxSession:
         self._name = name
         try:
             self._session = _session(content)
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            inputs = [(t.name, t.type, t.shape) for t in self._session.get_inputs()]
+            self._output = self._session.get_outputs()[0].name
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # whatever a damaged part leads to
             raise FewlabelError(
                 f"{name} does not load in ONNX Runtime: {one_line(error)}"
             ) from error
-        kinds = [tensor.type for tensor in inputs]
+        kinds = [kind for _, kind, _ in inputs]
         if len(kinds) != 1 or kinds[0] not in _DTYPES:
             raise FewlabelError(
                 f"{name} takes {one_line(', '.join(kinds)) or 'nothing'}, but must take one "
                 "tensor(float) or tensor(float16), of images"
             )
-        self._input, self._output, self._dtype = inputs[0].name, outputs[0].name, _DTYPES[kinds[0]]
-        self.input_shape = tuple(n if isinstance(n, int) else None for n in inputs[0].shape)
+        self._input, kind, shape = inputs[0]
+        self._dtype = _DTYPES[kind]
+        self.input_shape = tuple(n if isinstance(n, int) else None for n in shape)
 
     def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of what the network gives first for an image of this shape.
@@ -123,7 +125,9 @@ def _session(content: bytes) -> Any:
     options.log_severity_level = 4
     # Or bytes that are both would be taken for ONNX Runtime's own format, of which nothing is seen.
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )  # which would try once more, and print that
 
 
 def _refuse_other_than_arithmetic(name: str, content: bytes) -> None:

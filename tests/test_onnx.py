@@ -283,10 +283,11 @@ def polyglot():
         (lambda: network(more=[helper.make_node("Mine", ["alike"], ["y"])]), "does not load in"),
     ],
 )
-def test_another_network_is_refused(make, words, saved):
+def test_another_network_is_refused(make, words, saved, capfd):
     with pytest.raises(FewlabelError, match=words) as refused:
         of_onnx_file(saved(make()), None, "unit", "class")
     assert "\n" not in str(refused.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_other_numbers_are_refused(saved):
@@ -437,3 +438,10 @@ def test_layers_before_the_network_that_do_more_than_arithmetic_are_refused(pack
     })  # fmt: skip
     with pytest.raises(UnsafeModelError, match="has Lambda, "):
         PortableClassifier(path)
+
+
+@pytest.mark.parametrize("packaged", ["logistic_regression"], indirect=True)
+def test_a_library_that_a_classifier_needs_is_named(packaged, monkeypatch):
+    monkeypatch.setattr(safe_onnx, "find_spec", lambda name: None)
+    with pytest.raises(FewlabelError, match=r"needs onnxruntime: pip install 'fewlabel\[onnx\]'"):
+        PortableClassifier(packaged.folder / "models/classifier.keras")

@@ -99,6 +99,8 @@ def test_readme_shows_the_same_commands():
 def test_every_block_runs_as_written(user):
     outputs = {}
     for language, block in blocks("docs/own-images.md"):
+        if language == "python":  # of another machine, with PyTorch
+            continue
         if language == "yaml":
             yaml = YAML()
             params = yaml.load(user.folder / "params.yaml")
