@@ -41,11 +41,9 @@ def main(params: Params) -> None:
         return calibrated, classifier["classes"]
 
     portable = classifier_model(keras, to_probabilities, image_shape, len(class_names), part)
-    about = {"class_names": class_names, "image_shape": image_shape}
-    files = {}
-    if part is not None:
-        about["needs"] = ["fewlabel", "onnxruntime"]
-        files = part_files(keras, part, to_pixels, image_shape)
+    needs = {"needs": ["fewlabel", "onnxruntime"]} if part else {}
+    about = {"class_names": class_names, "image_shape": image_shape} | needs
+    files = part_files(keras, part, to_pixels, image_shape) if part else {}
     metrics = load_json(verified(f"metrics/{shipped['training_set']}.json"))
     metrics |= load_json(verified("metrics/propagation.json"))
     labels = load_array("data/representatives/labels.npy")
