@@ -401,7 +401,7 @@ class Checked(PretrainedEmbedding):
 
     def __init__(self, image_shape=None, *, variance_power=0.25, random_state=None):
         super().__init__(
-            b"",
+            b"PK",  # as a .keras file begins
             image_shape,
             variance_power=variance_power,
             random_state=random_state,
