@@ -357,7 +357,7 @@ def test_wrong_settings_of_a_folder(read, wrong, words):
         ({"model": "resnet"}, "model is 'resnet', but must be one of efficientnet_lite0, "),
         ({"model": "/tmp/mine.keras"}, "or a .keras or .onnx file in data/networks/"),
         ({"model": "data/networks/../mine.onnx"}, "or a .keras or .onnx file in data/networks/"),
-        ({"scaling": "own"}, "scaling is 'own', but must be 'none', 'unit', 'symmetric' or"),
+        ({"scaling": "own"}, "scaling is 'own', but must be 'none', 'unit', 'symmetric', "),
         ({"model": "mobilenetv2"}, "scaling is 'unit', but must be 'own' where"),
     ],
 )
