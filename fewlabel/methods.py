@@ -299,7 +299,16 @@ class PropagationMethod(Method):
 
 
 class ClassifierMethod(Method):
-    """A classifier to train."""
+    """A classifier to train.
+
+    Attributes
+    ----------
+    is_overconfident
+        Whether it is as sure of wrong labels as of right ones, so that what it learns from
+        pseudo-labels has to be calibrated.
+    """
+
+    is_overconfident: ClassVar[bool] = False
 
     @property
     def reads(self) -> Reads:

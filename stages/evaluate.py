@@ -35,11 +35,11 @@ def main(params: Params, training_set: str) -> None:
     metrics: dict[str, float] = {"train_images": int((taught >= 0).sum())}
     check = predicted = tested = labels[:0]
     if metrics["train_images"]:
-        predict = image_predictor(f"models/{training_set}", len(class_names))
-        expected = load_json(verified(f"data/{training_set}/accuracy.json"))
-        estimated, check, predicted = estimate(
-            partial(predict, "train"), taught, check_labels, expected
-        )
+        overconfident, predict = image_predictor(f"models/{training_set}", len(class_names))
+        accuracy = load_json(verified(f"data/{training_set}/accuracy.json"))
+        expected = accuracy if overconfident else None
+        given = taught, check_labels, expected
+        estimated, check, predicted = estimate(partial(predict, "train"), *given)
         if len(labels):
             probabilities = tempered(predict("test"), estimated["temperature"])
             metrics = classification_metrics(labels, probabilities) | metrics

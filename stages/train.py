@@ -49,10 +49,10 @@ def main(params: Params, training_set: str) -> None:
         if len(labeled):
             weights = load_array(f"data/{training_set}/weights.npy")[labeled]
             fit_with_learning_curve(method, classifier, X, labels[labeled], weights, live)
-            save_classifier(f"models/{training_set}", classifier, method.reads)
+            save_classifier(f"models/{training_set}", classifier, method)
         else:
             live.next_step()
-            save_classifier(f"models/{training_set}", None, "pixels")
+            save_classifier(f"models/{training_set}", None, method)
 
 
 if __name__ == "__main__":

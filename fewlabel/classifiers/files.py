@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.arrays import Classifier, Floats, Ints, blocks
 from fewlabel.keras_format import save_model
-from fewlabel.methods import Reads
+from fewlabel.methods import ClassifierMethod, Reads
 from fewlabel.normalization import load_rows
 from fewlabel.rows import ImageRows, Rows
 from fewlabel.storage import (
@@ -37,7 +37,7 @@ def classifier_input(
     return rows if reads == "pixels" else replace(rows, features=features())
 
 
-def save_classifier(folder: str, classifier: Classifier | None, features: Reads) -> None:
+def save_classifier(folder: str, classifier: Classifier | None, method: ClassifierMethod) -> None:
     """Write a fitted classifier.
 
     Parameters
@@ -47,8 +47,8 @@ def save_classifier(folder: str, classifier: Classifier | None, features: Reads)
     classifier
         A fitted scikit-learn classifier, or a `KerasClassifier`, of which the network is kept;
         None says that nothing was trained, since there was no label.
-    features
-        What it reads.
+    method
+        What it was built from.
     """
     file, classes = None, []
     if classifier:
@@ -58,7 +58,8 @@ def save_classifier(folder: str, classifier: Classifier | None, features: Reads)
             write(f"{folder}/{file}", partial(save_model, model=classifier.model_))
         else:
             save_joblib(f"{folder}/{file}", classifier)
-    about = {"file": file, "features": features, "classes": classes}
+    about: dict[str, Any] = {"file": file, "features": method.reads, "classes": classes}
+    about["is_overconfident"] = method.is_overconfident
     save_json(f"{folder}/classifier.json", about)
 
 
@@ -76,7 +77,9 @@ def load_model(folder: str | Path) -> tuple[dict[str, Any], Any]:
     return about, import_keras().models.load_model(path, compile=False, safe_mode=True)
 
 
-def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable[[Rows], Floats]]:
+def load_classifier(
+    folder: str | Path, n_classes: int
+) -> tuple[dict[str, Any], Callable[[Rows], Floats]]:
     """Load a classifier.
 
     Parameters
@@ -88,8 +91,8 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
 
     Returns
     -------
-    features
-        What it reads, for `classifier_input`.
+    about
+        What `save_classifier` wrote; `features` is for `classifier_input`.
     predict
         From rows of these to probabilities of shape (n_images, n_classes).
     """
@@ -106,22 +109,28 @@ def load_classifier(folder: str | Path, n_classes: int) -> tuple[Reads, Callable
             probabilities[rows, about["classes"]] = predict_rows(X[rows])
         return probabilities
 
-    return about["features"], predict
+    return about, predict
 
 
-def image_predictor(folder: str, n_classes: int) -> Callable[..., Floats]:
-    """Return what predicts images of the pipeline, by a classifier of a folder that is `verified`.
+def image_predictor(folder: str, n_classes: int) -> tuple[bool, Callable[..., Floats]]:
+    """Load a classifier of images of the pipeline, if its folder is `verified`.
 
-    It takes "train" or "test" and, unless all images count, their positions; it returns
-    probabilities of shape (n_images, n_classes).
+    Returns
+    -------
+    is_overconfident
+        As of `fewlabel.methods.ClassifierMethod`.
+    predict
+        From "train" or "test" and, unless all images count, their positions to probabilities of
+        shape (n_images, n_classes).
     """
-    reads, predict = load_classifier(verified(folder), n_classes)
+    about, predict = load_classifier(verified(folder), n_classes)
 
     def predict_images(split: str, positions: Ints | None = None) -> Floats:
         def features() -> Floats:
             stored = StoredArray(f"data/embedded/{split}_features.npy")
             return stored[slice(None) if positions is None else positions]
 
-        return predict(classifier_input(reads, partial(load_rows, split, positions), features))
+        pixels = partial(load_rows, split, positions)
+        return predict(classifier_input(about["features"], pixels, features))
 
-    return predict_images
+    return about["is_overconfident"], predict_images

@@ -1,7 +1,7 @@
 """Multinomial logistic regression."""
 
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,8 @@ class Settings(ClassifierMethod):
     max_iter: PositiveInt = Field(
         500, description="Most iterations of the solver; it stops earlier where it has converged."
     )
+
+    is_overconfident: ClassVar[bool] = True
 
     def build(self, image_shape: tuple[int, ...] | None, seed: int) -> Classifier:
         from sklearn.linear_model import LogisticRegression

@@ -116,9 +116,8 @@ def _content(
 
 def scaled(keras: ModuleType, images: Any, scaling: str) -> Any:
     """Return images in 0..255, channels last, as one of `SCALINGS` has them."""
-    offset, divisor = SCALINGS[scaling]
-    variance = [value**2 for value in divisor]
-    return keras.layers.Normalization(mean=offset, variance=variance)(images)
+    offset, divisor = np.array(SCALINGS[scaling], np.float32)
+    return (images - offset) / divisor
 
 
 def pooled(keras: ModuleType, outputs: Any, tokens: str, axes: str = "channels_last") -> Any:
