@@ -68,7 +68,7 @@ STRANGERS = {
 }
 """Name -> words before a command, environment and threads that another machine asks for."""
 BEFORE_TRAINING = (
-    *("normalize", "embed", "select", "graph", "cluster", "label", "spread", "verdict"),
+    *("normalize", "embed", "select", "graph", "cluster", "label", "spread"),
     *("propagate", "evaluate_propagation"),
 )
 _RUN_STAGES = """

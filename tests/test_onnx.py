@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from fewlabel import safe_onnx
+from fewlabel.calibration import tempered
 from fewlabel.classifiers.files import classifier_input, load_classifier
 from fewlabel.embeddings.frozen_network import FrozenNetwork, of_catalog, of_file
 from fewlabel.embeddings.onnx_network import OnnxNetwork, of_onnx_file
@@ -378,10 +379,12 @@ def packaged(request, reproduced, once):
 def test_the_packaged_classifier_gives_what_the_pipeline_gives(packaged, monkeypatch):
     monkeypatch.chdir(packaged.folder)
     images = np.load("data/raw/test_images.npy")
-    reads, predict = load_classifier("models/propagated", 10)
+    about, predict = load_classifier("models/propagated", 10)
     rows = ImageRows(images=images, normalization=fit_normalization("unit", images))
     features = np.load("data/embedded/test_features.npy")
-    expected = predict(classifier_input(reads, lambda: rows, lambda: features))
+    expected = predict(classifier_input(about["features"], lambda: rows, lambda: features))
+    temperature = json.loads(Path("models/shipped.json").read_text(encoding="utf-8"))["temperature"]
+    expected = tempered(expected, temperature)
     classifier = PortableClassifier("models/classifier.keras")
     np.testing.assert_allclose(classifier.predict_proba(images), expected, atol=1e-5)
     assert classifier.predict_proba(images[:0]).shape == (0, 10)

@@ -14,11 +14,11 @@ STAGES = (
     "label",
     "graph",
     "spread",
-    "verdict",
     "propagate",
     "evaluate_propagation",
     "train",
     "evaluate",
+    "verdict",
     "package",
 )
 AFTER_PERCENTILE = [
@@ -26,6 +26,7 @@ AFTER_PERCENTILE = [
     "evaluate_propagation",
     "train@propagated",
     "evaluate@propagated",
+    "verdict",
     "package",
 ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import onnxruntime
 import pooch
 import pytest
 from scipy.ndimage import zoom
@@ -420,3 +421,19 @@ def tiny_content(content, monkeypatch):
 @parametrize_with_checks([Checked(random_state=0)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("scaling", frozen_network.SCALINGS)
+def test_scaling_is_exported_as_arithmetic_of_the_image_alone(scaling, tmp_path):
+    keras, _ = new_session(0)
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, frozen_network.scaled(keras, image, scaling))
+    path = tmp_path / "scaled.onnx"
+    model.predict(np.zeros((1, 4, 4, 3)), verbose=0)  # else it has no export
+    model.export(path, format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    (only,) = session.get_inputs()
+    pixels = np.random.default_rng(0).integers(256, size=(2, 4, 4, 3)).astype(np.float32)
+    (scaled,) = session.run(None, {only.name: pixels})
+    offset, divisor = frozen_network.SCALINGS[scaling]
+    np.testing.assert_allclose(scaled, (pixels - offset) / divisor, rtol=1e-5, atol=1e-6)
