@@ -97,7 +97,13 @@ NOT_READ = {  # With the settings of these tests.
         "models/normalization.joblib",
     },
     "train@propagated": {"data/raw/train_images.npy", "models/normalization.joblib"},
-    "evaluate@propagated": {"data/raw/test_images.npy", "models/normalization.joblib"},
+    "evaluate@propagated": {
+        "data/raw/test_images.npy",
+        "data/raw/train_images.npy",
+        "models/normalization.joblib",
+    },
+    # Another training set's classifier is shipped.
+    "package": {"metrics/representatives.json", "models/representatives"},
 }
 
 

@@ -29,7 +29,7 @@ WRONG = {
         replace_line(r"  percentile: 80", "  percentile: 50\n  percentil: 50"),
         [
             "propagate.percentil ",
-            "allowed here are method, percentile, auto, cluster, graph, regression",
+            "allowed here are method, percentile, label_weight, auto, cluster, graph, regression",
         ],
     ),
     "nothing kept": (

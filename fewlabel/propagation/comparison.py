@@ -89,7 +89,8 @@ def load_held_out() -> HeldOut:
 
     from fewlabel.storage import verified
 
-    table = pd.read_csv(verified("data/spread/held_out.csv"))
+    dtypes = dict.fromkeys(HeldOut._fields, np.int64) | {"confidence": np.float32}
+    table = pd.read_csv(verified("data/spread/held_out.csv"), dtype=dtypes)
     return HeldOut(*(table[name].to_numpy() for name in HeldOut._fields))
 
 
