@@ -14,7 +14,8 @@ from benchmarks.workspace import record_outputs, workspace
 from fewlabel.storage import save_array, save_table
 from tests.conftest import BEFORE_TRAINING, STRANGERS, Project
 
-pytestmark = pytest.mark.network
+# The whole run takes ten minutes where the machine is busy.
+pytestmark = [pytest.mark.network, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
