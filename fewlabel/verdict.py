@@ -6,7 +6,12 @@ import numpy as np
 
 from fewlabel.arrays import Array, Ints
 from fewlabel.estimate import wilson_interval
-from fewlabel.propagation.comparison import HeldOut, held_out_accuracy, label_weights
+from fewlabel.propagation.comparison import (
+    HeldOut,
+    held_out_accuracy,
+    label_weights,
+    surely_best,
+)
 
 _MIN_LABELS = 3
 _MIN_RECALL = 0.5
@@ -112,10 +117,7 @@ def preferred(
             "only random images with labels can tell: set label.check_size to 100 or more."
         ]
     right = {name: predicted == check[i] for name, (i, predicted) in predictions.items()}
-    gains = {name: found.astype(float) - right[first] for name, found in right.items()}
-    z = {name: gain.sum() / max(np.linalg.norm(gain), 1.0) for name, gain in gains.items()}
-    best = max(z, key=lambda name: z[name])
-    choice = best if z[best] > _MIN_Z else first
+    choice = surely_best(right, _MIN_Z)
     known = "; ".join(f"{name} {accuracy[name]}" for name in names)
     return choice, [
         f"The classifier of {choice} is shipped. Expect it to be right as often as on the "

@@ -73,14 +73,28 @@ def best_method(
         for name, method in progress(methods.items(), "predict each label from others")
     }
     right = {name: weights * (found == pool.y[labeled]) for name, (found, _) in predicted.items()}
-    gains = {name: values - right[first] for name, values in right.items()}
-    z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
-    best = max(z, key=lambda name: z[name])
-    choice = best if z[best] > MIN_Z else first
+    choice = surely_best(right, MIN_Z)
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
     by_half, _ = _predict(pool, methods[choice], labeled, step=2)
     return methods[choice], HeldOut(labeled, *predicted[choice], by_half)
+
+
+def surely_best(right: Mapping[str, Array], min_z: float) -> str:
+    """Return the first name, or that which is better by over `min_z` standard errors.
+
+    `right` has, of each name, how much each case counts if it is right, else 0.
+
+    Examples
+    --------
+    >>> surely_best({"a": np.array([1, 0, 0]), "b": np.array([1, 1, 1])}, 1.0)
+    'b'
+    """
+    first = next(iter(right))
+    gains = {name: np.subtract(values, right[first], dtype=float) for name, values in right.items()}
+    z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
+    best = max(z, key=lambda name: z[name])
+    return best if z[best] > min_z else first
 
 
 def load_held_out() -> HeldOut:
