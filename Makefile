@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy trust demo-own-images demo-photos study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy photographs trust demo-own-images demo-photos study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ ablation: prepare ## Measure what each piece adds to the pseudo-labels.
 
 accuracy: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml:accuracy
+
+photographs: prepare ## Measure photographs, also with wrong answers, with five seeds (two hours; it resumes where it was stopped).
+	dvc repro study/dvc.yaml:photographs
 
 trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).
 	python -m trust

@@ -13,7 +13,7 @@ from benchmarks.workspace import ROOT
 from docs.figures import draw_accuracy
 from docs.tables import markdown_table
 from fewlabel.storage import load_json, write
-from study.records import TRAINING_SETS, measured, targets
+from study.records import TRAINING_SETS, measured, photograph_targets, targets
 
 
 def training_sets_table() -> str:
@@ -59,6 +59,27 @@ def accuracy_table() -> str:
 def accuracy() -> pd.DataFrame:
     """Return a line for each data set, seed and budget that the pipeline was measured with."""
     return measured(*targets()["data"].unique())
+
+
+def photographs_table() -> str:
+    """Return what the pipeline is worth on photographs, from study/rows/pipeline/.
+
+    Wrong labels are counted over all seeds, beside how many of them are called suspicious.
+    """
+    aims = photograph_targets()
+    runs = measured(*aims["data"].unique()).groupby(["row", "labels", "step"], sort=False)
+    header = ["data", "labels", "answers", "reference", "our target", *TRAINING_SETS, "shipped"]
+    header += ["calibration error, mean and largest", "wrong labels named", "seeds"]
+    rows = []
+    for (data, labels, step), group in runs:
+        aim = aims[(aims["data"] == data) & (aims["labels"] == labels)].iloc[0]
+        errors = group["calibration_error"]
+        row = [data, labels, step, f"{aim['reference']:.3f}", f"{aim['target']:.2f}"]
+        row += [_mean(group[name]) for name in (*TRAINING_SETS, "shipped")]
+        row += [f"{errors.mean():.3f}, {errors.max():.3f}"]
+        row += [f"{group['wrong_labels_named'].sum()} of {group['wrong_labels'].sum()}"]
+        rows.append([*row, len(group)])
+    return markdown_table(header, rows)
 
 
 def _mean(values) -> str:
@@ -157,7 +178,10 @@ def dag() -> str:
 
 PARTS = {
     "README.md": (training_sets_table,),
-    "docs/performance.md": (accuracy_table, times_table, pieces_tables, memory_table),
+    "docs/performance.md": (
+        *(accuracy_table, photographs_table, times_table),
+        *(pieces_tables, memory_table),
+    ),
     "docs/reproducibility.md": (dag,),
     "docs/decisions/README.md": (ablation_table,),
 }

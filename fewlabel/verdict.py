@@ -60,7 +60,7 @@ def verdict(
     is_right = held_out.predicted == y[held_out.images]
     low, high = wilson_interval(accuracy, len(is_right))
     weak = _weak_classes(y[held_out.images], is_right, class_names)
-    suspicious = _suspicious(y, held_out)
+    suspicious = suspicious_labels(y, held_out)
     more, sentence_of_more = _more_labels(y, held_out)
     metrics |= {
         "held_out_accuracy": accuracy,
@@ -151,7 +151,7 @@ def _weak_classes(labels: Ints, is_right: Array, class_names: Sequence[str]) -> 
     ]
 
 
-def _suspicious(y: Ints, held_out: HeldOut) -> list[tuple[int, int]]:
+def suspicious_labels(y: Ints, held_out: HeldOut) -> list[tuple[int, int]]:
     """Return image and class of the labels that others contradict, the surest first, 15 % at most.
 
     The class is what the others say.

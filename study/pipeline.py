@@ -4,13 +4,20 @@ It runs with each budget of the row, and with each of its steps, in a clone that
 cache. Nothing else may run meanwhile, or its seconds mean nothing.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
 
 from benchmarks.workspace import ROOT, Workspace, workspace
 from fewlabel.errors import FewlabelError, exit_on_error
-from fewlabel.storage import save_json
+from fewlabel.propagation.comparison import load_held_out
+from fewlabel.storage import load_json, save_json
+from fewlabel.verdict import suspicious_labels
 from study.records import RECORDS, TRAINING_SETS
 from study.settings import settings
 
@@ -31,8 +38,17 @@ def main(name: str, seed: str) -> None:
     row = settings("pipeline", name)
     with workspace() as work:
         work.set_params({"seed": int(seed)} | row.get("settings", {}))
+        _take_images(work.folder, row.get("settings", {}).get("dataset.folder.path"))
         records = list(_measure(work, row))
     save_json(RECORDS / f"{name}-{seed}.json", records)
+
+
+def _take_images(folder: Path, images: str | None) -> None:
+    if images is None:
+        return
+    if not (ROOT / images).is_dir():
+        raise FewlabelError(f"{images} is not there; docs/performance.md says how to make it")
+    shutil.copytree(ROOT / images, folder / images)
 
 
 def _measure(work: Workspace, row: dict) -> Iterator[dict]:
@@ -50,6 +66,8 @@ def _measure(work: Workspace, row: dict) -> Iterator[dict]:
             latest |= {record["stage"]: record for record in work.take_stages()}
             record = {"labels": budget} | ({"step": step} if step else {})
             record |= _results(work.metrics(), training_sets, latest)
+            if training_sets:
+                record |= _trust(work)
             print(f"  {record}", flush=True)
             yield record
 
@@ -61,6 +79,22 @@ def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dic
         **{name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")},
         "seconds": sum(record["seconds"] for record in after_download),
         "peak_memory_mb": max(record["peak_memory_mb"] for record in after_download),
+    }
+
+
+def _trust(work: Workspace) -> dict:
+    """Return how good the shipped classifier is, and how many wrong labels are found."""
+    folder, metrics = work.folder, work.metrics()
+    shipped = load_json(folder / "models/shipped.json")["training_set"]
+    labels = np.load(folder / "data/representatives/labels.npy")
+    wrong = (labels >= 0) & (labels != np.load(folder / "data/raw/train_labels.npy"))
+    with chdir(folder):
+        named = [image for image, _ in suspicious_labels(labels, load_held_out())]
+    return {
+        "shipped": metrics[shipped]["accuracy"],
+        "calibration_error": metrics[shipped]["expected_calibration_error"],
+        "wrong_labels": int(wrong.sum()),
+        "wrong_labels_named": int(wrong[named].sum()),
     }
 
 

@@ -31,3 +31,8 @@ def targets() -> pd.DataFrame:
     labels are propagated, fully or in part, at that line of study/reported.csv.
     """
     return pd.read_csv(ROOT / "study/targets.csv")
+
+
+def photograph_targets() -> pd.DataFrame:
+    """Return what we want to reach with each budget on photographs, and a prototype's figures."""
+    return pd.read_csv(ROOT / "study/photographs.csv")

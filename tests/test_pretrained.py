@@ -22,6 +22,7 @@ from fewlabel.embeddings.catalog import CATALOG, fetch_weights
 from fewlabel.embeddings.feature_cache import cached_features
 from fewlabel.embeddings.frozen_network import FrozenNetwork, of_file
 from fewlabel.embeddings.inverted_residuals import Architecture, inverted_residuals
+from fewlabel.embeddings.keras_applications import APPLICATIONS
 from fewlabel.embeddings.pretrained import NETWORKS, Settings
 from fewlabel.embeddings.pretrained_embedding import PretrainedEmbedding
 from fewlabel.embeddings.torch_weights import WeightsError, read_torch_weights
@@ -160,14 +161,16 @@ def by_loops(image, weights, architecture):
         result = (result - mean) / np.sqrt(variance + architecture.epsilon) * scale + offset
         return result if is_linear else result.clip(0, 6)
 
-    X = convolve(image, 2)
+    X, maps = convolve(image, 2), []
     for stage, stride in enumerate((1, 2, 2, 2, 1, 2, 1)):
         for block in range(architecture.n_blocks[stage]):
             inner = convolve(X) if stage else X
             inner = convolve(inner, 1 if block else stride)
             inner = convolve(inner, is_linear=True)
             X = X + inner if block else inner
-    return convolve(X).mean(axis=(0, 1))
+        maps.append(X)
+    means = [X.mean(axis=(0, 1)) for X in (*maps[4:], convolve(X))]
+    return np.hstack([mean / np.sqrt((mean**2).sum()) for mean in means])
 
 
 @pytest.mark.parametrize("is_padded_evenly", [False, True])
@@ -337,7 +340,36 @@ def test_a_cache_that_cannot_be_written_costs_time_only(counted, tmp_path, monke
 
 
 def test_the_catalog_has_the_networks_that_settings_name():
-    assert tuple(CATALOG) == NETWORKS
+    assert tuple(sorted(CATALOG | APPLICATIONS)) == NETWORKS
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_network_of_keras_gets_the_pixels_that_it_was_trained_with(name, monkeypatch):
+    keras, _ = new_session(0)
+    build = getattr(keras.applications, APPLICATIONS[name])
+    own = build(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg")
+
+    def with_random_weights(**settings):
+        model = build(**settings | {"weights": None})
+        model.set_weights(own.get_weights())
+        return model
+
+    monkeypatch.setattr(keras.applications, APPLICATIONS[name], with_random_weights)
+    images = np.random.default_rng(0).random((3, 32, 32, 3)).astype(np.float32)
+    given = FrozenNetwork(frozen_network.of_catalog(name, 32), (32, 32, 3)).transform(
+        images.reshape(3, -1)
+    )
+    np.testing.assert_allclose(given, own.predict(images * 255, verbose=0), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_weights_of_keras_that_cannot_be_had_are_named(name, monkeypatch):
+    def fail(**settings):
+        raise OSError("URL fetch failure")
+
+    monkeypatch.setattr(import_keras().applications, APPLICATIONS[name], fail)
+    with pytest.raises(FewlabelError, match=rf"{name} cannot be had from Keras \(URL fetch"):
+        frozen_network.of_catalog(name, None)
 
 
 def wheel_of(entry, content):
@@ -380,18 +412,19 @@ def test_other_weights_are_refused_and_the_way_without_a_network_is_named(monkey
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_networks_of_the_catalog_run(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "n_channels"), list(zip(CATALOG, (1904, 1904, 1960, 1856), strict=True))
+)
+def test_the_networks_of_the_catalog_run(name, n_channels):
     from sklearn.datasets import load_sample_image
 
     weights = fetch_weights(name)
     palace = np.asarray(load_sample_image("china.jpg"), np.float32)[:, 100:527] / 255
     content = frozen_network.of_catalog(name, 224)
     features = FrozenNetwork(content, palace.shape).transform(palace.reshape(1, -1))
-    assert features.shape == (1, 1280)
+    assert features.shape == (1, n_channels)
     if "_fc.weight" in weights:  # 698 is ImageNet's palace; the last has no such layer
-        scores = features @ weights["_fc.weight"].T + weights["_fc.bias"]
-        assert scores.argmax() == 698
+        assert (features[:, -1280:] @ weights["_fc.weight"].T).argmax() == 698
     assert Settings(model=name).build((32, 32, 3), 0).network == frozen_network.of_catalog(
         name, None
     )

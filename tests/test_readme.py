@@ -10,7 +10,7 @@ import pytest
 
 from docs.figures import draw_accuracy
 from docs.readme import PARTS, accuracy, accuracy_table
-from study.records import targets
+from study.records import photograph_targets, targets
 from study.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,8 @@ def test_the_figure_of_accuracy_has_the_means_of_its_table():
 
 def test_every_budget_has_a_target_and_every_published_figure_a_source():
     table = targets()
-    assert [*zip(table["data"], table["labels"], strict=True)] == [
+    aims = pd.concat([table, photograph_targets()])
+    assert [*zip(aims["data"], aims["labels"], strict=True)] == [
         (name, labels)
         for name, row in settings("pipeline").items()
         if "target" not in row

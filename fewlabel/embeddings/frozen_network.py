@@ -36,11 +36,14 @@ def of_catalog(name: str, image_size: int | None) -> bytes:
     """Return the content of a .keras file, from images in 0..255 to features, of the catalog."""
     from fewlabel.embeddings.catalog import CATALOG, fetch_weights
     from fewlabel.embeddings.inverted_residuals import inverted_residuals
+    from fewlabel.embeddings.keras_applications import APPLICATIONS, application
 
-    entry, weights = CATALOG[name], fetch_weights(name)
     keras, _ = new_session(0)
     size = image_size or DEFAULT_SIZE
-    network = inverted_residuals(keras, entry.architecture, weights, size)
+    if name in APPLICATIONS:
+        return _content(keras, application(keras, name, size), size, "imagenet")
+    entry = CATALOG[name]
+    network = inverted_residuals(keras, entry.architecture, fetch_weights(name), size)
     return _content(keras, network, size, entry.scaling)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from fewlabel.arrays import Array, Floats
 
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
+_N_STAGES = 3
 
 
 class Architecture(NamedTuple):
@@ -37,7 +38,10 @@ class Architecture(NamedTuple):
 def inverted_residuals(
     keras: ModuleType, architecture: Architecture, weights: Mapping[str, Array], image_size: int
 ) -> Any:
-    """Return a Keras model from images to the mean of the last feature maps.
+    """Return a Keras model from images to the means of the last stages' feature maps.
+
+    The maps before the last ones know less of the classes that the network was trained for, and
+    more of other images. Each stage counts alike: its means have length 1.
 
     Parameters
     ----------
@@ -54,8 +58,7 @@ def inverted_residuals(
     -------
     keras.Model
         From float32 images of shape (n_images, image_size, image_size, 3), scaled as it was
-        trained, to features of
-        shape (n_images, n_features).
+        trained, to features of shape (n_images, n_features).
     """
     layers = keras.layers
     convolutions = _convolutions(weights, architecture.epsilon)
@@ -76,6 +79,7 @@ def inverted_residuals(
 
     image = keras.Input((image_size, image_size, 3), name="pixels")
     X = convolve(image, stride=2)
+    maps = []
     for stage, n_blocks in enumerate(architecture.n_blocks):
         for block in range(n_blocks):
             stride = _STRIDES[stage] if block == 0 else 1
@@ -83,7 +87,9 @@ def inverted_residuals(
             inner = convolve(inner, stride=stride)
             inner = convolve(inner, is_linear=True)
             X = layers.Add()([X, inner]) if block else inner
-    features = layers.GlobalAveragePooling2D()(convolve(X))
+        maps.append(X)
+    means = [layers.GlobalAveragePooling2D()(X) for X in (*maps[-_N_STAGES:], convolve(X))]
+    features = layers.Concatenate()([layers.UnitNormalization()(X) for X in means])
     return keras.Model(image, features, name="inverted_residuals")
 
 

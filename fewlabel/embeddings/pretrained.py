@@ -9,7 +9,10 @@ from pydantic import Field
 from fewlabel.arrays import OnnxPart, Transformer
 from fewlabel.methods import EmbeddingMethod, Share
 
-NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenetv2")
+NETWORKS = (
+    *("convnext_tiny", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
+    *("efficientnetv2_b0", "mobilenetv2"),
+)
 _FOLDER = "data/networks/"
 
 
