@@ -135,6 +135,11 @@ class PropagateSection(Strict):
 @_with_methods("classifiers")
 class TrainSection(Strict):
     model: str = "auto"
+    max_images: PositiveInt = Field(
+        60_000,
+        description="Most pseudo-labels that a classifier learns from: evenly spaced images, where "
+        "more are kept.",
+    )
 
 
 class Params(Strict):

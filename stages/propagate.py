@@ -3,7 +3,7 @@
 import numpy as np
 
 from fewlabel.propagation.comparison import held_out_accuracy, load_held_out
-from fewlabel.propagation.percentile import most_confident
+from fewlabel.propagation.percentile import evenly_spaced, most_confident
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, save_training_set
 
@@ -20,6 +20,7 @@ def main(params: Params) -> None:
     assignment = load_array("data/clusters/assignment.npy")
     kept = most_confident(confidence, assignment, params.propagate.percentile)
     kept &= load_array("data/check/labels.npy") < 0
+    kept = evenly_spaced(kept & (labels < 0) & (pseudo_labels >= 0), params.train.max_images)
     propagated = np.where(kept, pseudo_labels, -1)
     save_training_set(
         "propagated",

@@ -9,7 +9,9 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.semi_supervised import LabelSpreading
 
+from fewlabel import parallel
 from fewlabel.errors import FewlabelError
+from fewlabel.propagation.approximate_neighbors import MIN_RECALL, approximate_neighbors
 from fewlabel.propagation.knn_graph import (
     affinity_graph,
     graph_smoothed_features,
@@ -17,7 +19,7 @@ from fewlabel.propagation.knn_graph import (
     spread_labels,
 )
 from fewlabel.settings import read_params
-from fewlabel.storage import save_array
+from fewlabel.storage import load_json, save_array
 from stages import graph as graph_stage
 
 CHECKOUT = Path(__file__).parents[1]
@@ -212,3 +214,57 @@ def test_no_share_of_neighbors_leaves_the_features_as_they_are():
     X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
     features = graph_smoothed_features(graph, X, alpha=0, n_iterations=4)
     np.testing.assert_allclose(features, np.hstack([X, X / 2]), rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Return rows of more structure than noise, as embeddings have it; some are equal."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 4)) @ rng.normal(size=(4, 16)) + 0.1 * rng.normal(size=(4000, 16))
+    X[:60] = X[60]
+    return X.astype(np.float32)
+
+
+def test_approximate_neighbors_are_nearly_the_exact_ones(many):
+    neighbors, distances, recall = approximate_neighbors(many, 7)
+    expected, _ = nearest_neighbors(many, 7)
+    found = [len(np.intersect1d(*pair)) for pair in zip(neighbors, expected, strict=True)]
+    different = slice(61, None)  # any of equal rows will do
+    assert recall >= MIN_RECALL
+    assert np.mean(found[different]) / 7 == pytest.approx(recall, abs=0.03)
+    assert (neighbors != np.arange(len(many))[:, None]).all()
+    assert (np.diff(np.sort(neighbors, axis=1), axis=1) > 0).all()
+    offsets = many[neighbors].astype(float) - many[:, None]
+    np.testing.assert_allclose(distances, np.linalg.norm(offsets, axis=2), atol=1e-5)
+
+
+def test_approximate_neighbors_do_not_depend_on_the_number_of_cores(many, monkeypatch):
+    results = []
+    for n_cores in (1, 4):
+        monkeypatch.setattr(parallel, "cpu_count", lambda n=n_cores: n)
+        neighbors, distances, _ = approximate_neighbors(many, 7)
+        results.append(neighbors.tobytes() + distances.tobytes())
+    assert results[0] == results[1]
+
+
+def test_a_row_with_too_few_rows_in_its_lists_is_compared_with_all():
+    X = np.repeat(np.float32([[0], [1000], [2000], [3000]]), 4, axis=0)
+    X += np.tile(np.float32([[0], [1], [2], [3]]), (4, 1))
+    neighbors, _, recall = approximate_neighbors(X, 5)
+    assert recall == 1
+    assert [sorted(row[:3]) for row in neighbors[:2].tolist()] == [[1, 2, 3], [0, 2, 3]]
+
+
+def test_many_images_get_approximate_neighbors_and_few_get_exact_ones(
+    many, tmp_path, monkeypatch, vouch
+):
+    monkeypatch.chdir(tmp_path)
+    save_array("data/embedded/train_embedding.npy", many)
+    vouch()
+    recalls = []
+    for n_exact in (len(many), len(many) - 1):
+        monkeypatch.setattr(graph_stage, "MAX_EXACT", n_exact)
+        graph_stage.main(read_params(CHECKOUT / "tests/params.yaml"))
+        recalls.append(load_json("metrics/graph.json")["neighbor_recall"])
+    assert recalls[0] == 1
+    assert MIN_RECALL <= recalls[1] < 1

@@ -80,6 +80,7 @@ INTEGERS = {
     "propagate.graph.n_iterations": (1, MOST),
     "propagate.regression.n_iterations": (1, MOST),
     "train.logistic_regression.max_iter": (1, MOST),
+    "train.max_images": (1, MOST),
     **{
         f"train.{network}.{name}": (least, MOST)
         for network in NETWORKS

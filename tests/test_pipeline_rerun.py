@@ -55,6 +55,7 @@ RERUNS = {
     "propagate.graph.n_iterations": (2, SPREAD),
     "propagate.label_weight": (3, PROPAGATE),
     "propagate.percentile": (50, PROPAGATE),
+    "train.max_images": (200, PROPAGATE),
     "train.logistic_regression.features": ("pixels", TRAIN),
     "train.logistic_regression.C": (1.0, TRAIN),
     "train.logistic_regression.max_iter": (5, TRAIN),

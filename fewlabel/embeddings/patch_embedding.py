@@ -7,6 +7,7 @@ AISTATS 2011. No label, no network and no GPU is needed.
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Self
 
@@ -17,11 +18,13 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.patches import PCA_IMAGES, positions, problems_of_patches
 from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import convolution, dense
+from fewlabel.kernels import N_THREADS
 from fewlabel.parallel import for_each_block, log_duration, progress
 from fewlabel.rows import Rows, scale_to_length
 
@@ -96,6 +99,11 @@ def spherical_kmeans(
         centroids[empty] = vectors[rng.randint(len(vectors), size=len(empty))]
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
     return centroids
+
+
+def _two_threads() -> AbstractContextManager[object]:
+    """Make products of large matrices nearly twice as fast."""
+    return threadpool_limits(N_THREADS, user_api="blas")  # type: ignore[no-any-return]
 
 
 class PatchEmbedding(PixelTransformer):
@@ -176,8 +184,12 @@ class PatchEmbedding(PixelTransformer):
             If images of `image_shape` have no such patches or regions, or patches of one gray
             pixel, which have no contrast.
         """
-        rng = check_random_state(self.random_state)
         rows = self._rows_to_fit(X)
+        with _two_threads():
+            self._fit(rows, check_random_state(self.random_state))
+        return self
+
+    def _fit(self, rows: Rows, rng: RandomState) -> None:
         _, height, width, _ = self._as_images(rows[:1]).shape
         shape = self.image_shape or ()
         if problems := problems_of_patches(shape, self.patch_size, self.pooling_grid):
@@ -194,7 +206,6 @@ class PatchEmbedding(PixelTransformer):
             self.pca_.fit(features)
         variance = np.maximum(self.pca_.explained_variance_, np.finfo(np.float32).tiny)
         self.scale_ = variance**-self.variance_power
-        return self
 
     def transform(self, X: ArrayLike) -> Floats:
         """Return a row of n_components features, as long as their root, for each row of pixels."""
@@ -202,10 +213,11 @@ class PatchEmbedding(PixelTransformer):
         pixels = validate_data(self, X, dtype=np.float32, reset=False)
         embedding = np.empty((len(pixels), self._n_features_out), np.float32)
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
-        offset = self.pca_.mean_ @ projection
-        # A slice at a time, so that memory does not grow with the pooled responses of all images.
-        for rows in blocks(pixels.shape):
-            embedding[rows] = self._pooled_responses(pixels[rows]) @ projection - offset
+        with _two_threads():
+            offset = self.pca_.mean_ @ projection
+            # A slice at a time, so that memory does not grow with the responses of all images.
+            for rows in blocks(pixels.shape):
+                embedding[rows] = self._pooled_responses(pixels[rows]) @ projection - offset
         return scale_to_length(embedding, self._n_features_out**0.5)
 
     def to_keras(self, keras: ModuleType, rows: Any) -> Any:

@@ -15,10 +15,11 @@ from fewlabel.embeddings.frozen_network import FrozenNetwork
 from fewlabel.embeddings.onnx_network import OnnxNetwork, is_onnx
 from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import dense
-from fewlabel.parallel import log_duration
+from fewlabel.parallel import for_each_block, log_duration
 from fewlabel.rows import scale_to_length, transformed
 
 PCA_IMAGES = 10_000
+_BLOCK_ROWS = 512
 _LEAST_VARIANCE = 1e-6
 
 
@@ -68,7 +69,7 @@ class PretrainedEmbedding(PixelTransformer):
         self.network_ = kind(self.network, self.image_shape or (1, rows.shape[1]))
         features = transformed(self.network_, rows)
         sample = features[np.sort(rng.permutation(len(features))[:PCA_IMAGES])].astype(np.float64)
-        self.pca_ = PCA(min(len(sample) - 1, sample.shape[1]), svd_solver="full")
+        self.pca_ = PCA(min(len(sample) - 1, sample.shape[1]), svd_solver="covariance_eigh")
         with log_duration(f"PCA of {sample.shape[1]:,} features"):
             self.pca_.fit(sample)
         variance = self.pca_.explained_variance_
@@ -81,8 +82,13 @@ class PretrainedEmbedding(PixelTransformer):
         check_is_fitted(self)
         features = self.network_.transform(validate_data(self, X, dtype=np.float32, reset=False))
         projection, offset = self._projection()
-        # In float32, the last bits would depend on how many rows there are.
-        components = (features.astype(np.float64) @ projection - offset).astype(np.float32)
+        components = np.empty((len(features), len(offset)), np.float32)
+
+        def project(rows: slice) -> None:
+            # In float32, the last bits would depend on how many rows there are.
+            components[rows] = features[rows].astype(np.float64) @ projection - offset
+
+        for_each_block(project, len(features), block_rows=_BLOCK_ROWS, description="components")
         return scale_to_length(components, self._n_features_out**0.5)
 
     def to_keras(self, keras: ModuleType, rows: Any) -> Any:

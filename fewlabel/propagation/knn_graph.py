@@ -58,14 +58,18 @@ def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
         best = np.argpartition(-candidate_closeness, n_neighbors - 1)[:, :n_neighbors]
         found = np.take_along_axis(candidates, best, axis=1)
         # The products lose digits where distances are small; the differences do not.
-        offsets = centered[found] - centered[rows, None]
-        exact = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
-        order = np.lexsort((found, exact), axis=1)
-        neighbors[rows] = np.take_along_axis(found, order, axis=1)
-        distances[rows] = np.take_along_axis(exact, order, axis=1)
+        neighbors[rows], distances[rows] = nearest_first(centered, rows, found)
 
     for_each_block(find, n_samples, block_rows=_BLOCK_ROWS, description="nearest neighbors")
     return neighbors, distances
+
+
+def nearest_first(X: Floats, rows: slice, found: Ints) -> tuple[Ints, Floats]:
+    """Sort positions in X by their distance from each of these rows, and return both."""
+    offsets = X[found] - X[rows, None]
+    exact = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
+    order = np.lexsort((found, exact), axis=1)
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(exact, order, axis=1)
 
 
 def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:

@@ -29,3 +29,22 @@ def most_confident(confidence: Floats, assignment: Ints, percentile: float) -> B
     chosen = np.zeros(len(confidence), bool)
     chosen[by_confidence] = rank < quota[cluster]
     return chosen
+
+
+def evenly_spaced(kept: Bools, max_images: int) -> Bools:
+    """Choose at most so many of the images that are kept, of shape (n_images,).
+
+    The most confident ones instead, of each class or cluster, teach a worse classifier, the worse
+    the fewer they are (docs/decisions/percentile.md).
+
+    Examples
+    --------
+    >>> evenly_spaced(np.array([True, True, False, True, True]), 2)
+    array([ True, False, False, False,  True])
+    """
+    positions = np.flatnonzero(kept)
+    if len(positions) <= max_images:
+        return kept
+    chosen = np.zeros(len(kept), bool)
+    chosen[positions[np.linspace(0, len(positions) - 1, max_images).round().astype(int)]] = True
+    return chosen
