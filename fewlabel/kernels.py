@@ -12,14 +12,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 N_THREADS = 2
-# OpenBLAS, TensorFlow and NumPy (whose powers differ with AVX-512) take kernels that need AVX2 and
-# no more. TensorFlow and scikit-learn take as many threads as there are cores unless that is set.
+# OpenBLAS, faiss, TensorFlow and NumPy (whose powers differ with AVX-512) take kernels of AVX2 and
+# no more. They and scikit-learn take as many threads as there are cores unless that is set.
 _ENVIRONMENT = {
     "OPENBLAS_CORETYPE": "Haswell",
     "TF_ENABLE_ONEDNN_OPTS": "1",  # else only where the CPU has some of AVX-512
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "FAISS_SIMD_LEVEL": "AVX2",
+    "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": str(N_THREADS),
     "TF_NUM_INTRAOP_THREADS": str(N_THREADS),
 }
