@@ -55,7 +55,7 @@ test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, wh
 	@command -v chromium >/dev/null \
 	  || { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
 	  || python -m playwright install --with-deps chromium
-	python -m pytest -m browser
+	python -m pytest -n 2 --dist worksteal -m browser
 
 test-network: $(INSTALLED) ## Run the tests on the real data sets, an SSH server and other CPUs (installs sshd and QEMU).
 	@{ command -v /usr/sbin/sshd && command -v qemu-x86_64; } >/dev/null \

@@ -355,7 +355,7 @@ def test_wrong_settings_of_a_folder(read, wrong, words):
         ({"image_size": 15}, "image_size is 15, but must be greater than or equal to 16"),
         ({"image_size": 1025}, "image_size is 1025, but must be less than or equal to 1024"),
         ({"image_size": "64"}, "image_size is '64', but must be a valid integer"),
-        ({"model": "resnet"}, "model is 'resnet', but must be one of efficientnet_lite0, "),
+        ({"model": "resnet"}, "model is 'resnet', but must be one of convnext_tiny, "),
         ({"model": "/tmp/mine.keras"}, "or a .keras or .onnx file in data/networks/"),
         ({"model": "data/networks/../mine.onnx"}, "or a .keras or .onnx file in data/networks/"),
         ({"scaling": "own"}, "scaling is 'own', but must be 'none', 'unit', 'symmetric', "),
