@@ -179,8 +179,11 @@ def dag() -> str:
 PARTS = {
     "README.md": (training_sets_table,),
     "docs/performance.md": (
-        *(accuracy_table, photographs_table, times_table),
-        *(pieces_tables, memory_table),
+        accuracy_table,
+        photographs_table,
+        times_table,
+        pieces_tables,
+        memory_table,
     ),
     "docs/reproducibility.md": (dag,),
     "docs/decisions/README.md": (ablation_table,),

@@ -36,16 +36,16 @@ def main(name: str, seed: str) -> None:
     if subprocess.run(clean, cwd=ROOT, check=False).returncode:
         raise FewlabelError(f"commit {', '.join(_MEASURED)} first: what is measured is a clone")
     row = settings("pipeline", name)
+    every_run = row.get("settings", {})
     with workspace() as work:
-        work.set_params({"seed": int(seed)} | row.get("settings", {}))
-        _take_images(work.folder, row.get("settings", {}).get("dataset.folder.path"))
+        work.set_params({"seed": int(seed)} | every_run)
+        if "dataset.folder.path" in every_run:
+            _take_images(work.folder, every_run["dataset.folder.path"])
         records = list(_measure(work, row))
     save_json(RECORDS / f"{name}-{seed}.json", records)
 
 
-def _take_images(folder: Path, images: str | None) -> None:
-    if images is None:
-        return
+def _take_images(folder: Path, images: str) -> None:
     if not (ROOT / images).is_dir():
         raise FewlabelError(f"{images} is not there; docs/performance.md says how to make it")
     shutil.copytree(ROOT / images, folder / images)
@@ -65,9 +65,10 @@ def _measure(work: Workspace, row: dict) -> Iterator[dict]:
             # A stage that another budget left unchanged counts with the time it took.
             latest |= {record["stage"]: record for record in work.take_stages()}
             record = {"labels": budget} | ({"step": step} if step else {})
-            record |= _results(work.metrics(), training_sets, latest)
+            metrics = work.metrics()
+            record |= _results(metrics, training_sets, latest)
             if training_sets:
-                record |= _trust(work)
+                record |= _trust(work.folder, metrics)
             print(f"  {record}", flush=True)
             yield record
 
@@ -82,9 +83,8 @@ def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dic
     }
 
 
-def _trust(work: Workspace) -> dict:
+def _trust(folder: Path, metrics: dict) -> dict:
     """Return how good the shipped classifier is, and how many wrong labels are found."""
-    folder, metrics = work.folder, work.metrics()
     shipped = load_json(folder / "models/shipped.json")["training_set"]
     labels = np.load(folder / "data/representatives/labels.npy")
     wrong = (labels >= 0) & (labels != np.load(folder / "data/raw/train_labels.npy"))
