@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench ablation accuracy photographs trust demo-own-images demo-photos study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench bench-scale cluster-demo ablation accuracy photographs trust demo-own-images demo-photos study stands params readme dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ bench: $(INSTALLED) ## Time the pipeline and its pieces; PHOTOS=FOLDER (of class
 	python -m benchmarks.pieces
 	$(if $(PHOTOS),python -m benchmarks.memory $(PHOTOS))
 
+bench-scale: $(INSTALLED) ## Measure the pipeline with 60,000 to 1,000,000 images, and on Dask (two hours; RUN="N ENGINE" measures one).
+	python -m benchmarks.scale $(RUN)
+
+cluster-demo: prepare ## Run the pipeline on a Dask scheduler and two workers of their own.
+	python -m benchmarks.cluster
+
 ablation: prepare ## Measure what each piece adds to the pseudo-labels.
 	dvc repro study/dvc.yaml:ablation
 
@@ -107,7 +113,7 @@ dag: $(INSTALLED) ## Print the graph of stages.
 
 lock: ## Resolve pyproject.toml into requirements/*.txt again (needs uv 0.9 or later).
 	for extra in cpu cuda; do \
-	  uv pip compile pyproject.toml --extra $$extra --extra label --extra onnx --group dev --upgrade \
+	  uv pip compile pyproject.toml --extra $$extra --extra label --extra cluster --extra onnx --group dev --upgrade \
 	    --no-header --no-strip-extras --quiet --output-file requirements/$$extra.txt; \
 	done
 

@@ -1,4 +1,4 @@
-"""Compare pieces of the pipeline with libraries, with arithmetic and with their own growth.
+"""Compare pieces of the pipeline with libraries and with arithmetic.
 
 `make bench` prints the tables and writes benchmarks/pieces.json. All runs in a clone, in which the
 pipeline has run up to its graph and its labels; each piece has a process of its own there,
@@ -6,6 +6,7 @@ pipeline has run up to its graph and its labels; each piece has a process of its
 """
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -20,14 +21,12 @@ from benchmarks.workspace import ROOT, Workspace, record_outputs, workspace
 from fewlabel.normalization import load_rows
 from fewlabel.rows import transformed
 from fewlabel.settings import read_params
-from fewlabel.storage import load_graph, load_joblib, save_array, save_json
+from fewlabel.storage import load_joblib, save_json, stored_array
 
 CLUSTERINGS = ("fewlabel", "KMeans, k-means++", "KMeans, random", "MiniBatchKMeans", "faiss.Kmeans")
 N_CLUSTERS = (100, 2000)
+MODULE = "benchmarks.pieces"
 PROPAGATIONS = ("regression", "graph", "LabelSpreading")
-# More than the data set has are copies of it, shifted by a pixel.
-N_IMAGES = (10_000, 20_000, 60_000, 240_000)
-SHIFTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def main() -> None:
@@ -38,16 +37,15 @@ def main() -> None:
         report = {
             "machine": MACHINE,
             "clustering": [
-                {"k": k, "k-means": kind} | _in_a_process(work, "clustering", kind, str(k))
+                {"k": k, "k-means": kind} | in_a_process(work, MODULE, "clustering", kind, str(k))
                 for k in N_CLUSTERS
                 for kind in CLUSTERINGS
             ],
             "propagation": [_propagation_in_a_process(work, kind) for kind in PROPAGATIONS],
-            "embed": [_in_a_process(work, "embed")],
-            "growth": _growth(work),
+            "embed": [in_a_process(work, MODULE, "embed")],
         }
     save_json(ROOT / "benchmarks" / "pieces.json", report)
-    for name in ("clustering", "propagation", "embed", "growth"):
+    for name in ("clustering", "propagation", "embed"):
         print(f"\n{name}\n{pd.DataFrame(report[name]).round(3).to_string(index=False)}")
 
 
@@ -57,17 +55,15 @@ def clustering(kind: str, n_clusters: str) -> dict:
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.metrics import pairwise_distances_argmin_min
 
-    from fewlabel.propagation.knn_graph import graph_smoothed_features
+    from fewlabel.propagation.smoothed_features import SmoothedFeatures
 
     cluster_settings, k = read_params().cluster, int(n_clusters)
-    affinity = load_graph("data/graph/affinity.npz")
-    embedding = np.load("data/embedded/train_embedding.npy")
-    X = graph_smoothed_features(
-        affinity,
-        embedding,
+    X = SmoothedFeatures(
+        "data/graph/affinity.npz",
+        stored_array("data/embedded/train_embedding.npy"),
         alpha=cluster_settings.alpha,
         n_iterations=cluster_settings.n_iterations,
-    )
+    )[:]
     most = cluster_settings.kmeans.max_iter
     settings = {"n_init": 1, "max_iter": most, "random_state": 0}
     start = time.perf_counter()
@@ -85,9 +81,9 @@ def clustering(kind: str, n_clusters: str) -> dict:
         case _:
             init = kind.removeprefix("KMeans, ")
             centroids = KMeans(k, init=init, **settings).fit(X).cluster_centers_
-    measured = _measured(start)
+    result = measured(start)
     _, distance = pairwise_distances_argmin_min(X, centroids)
-    return measured | {"inertia": float(np.square(distance, dtype=float).sum())}
+    return result | {"inertia": float(np.square(distance, dtype=float).sum())}
 
 
 def propagation(kind: str) -> dict:
@@ -111,7 +107,7 @@ def propagation(kind: str) -> dict:
         record_outputs(Path())
         spread.main(params)
         pseudo_labels = np.load("data/spread/pseudo_labels.npy")
-    return _measured(start) | {"label_accuracy": float((pseudo_labels == truth)[y < 0].mean())}
+    return measured(start) | {"label_accuracy": float((pseudo_labels == truth)[y < 0].mean())}
 
 
 def embed() -> dict:
@@ -126,7 +122,7 @@ def embed() -> dict:
     gigaflop = len(images) * float(n_operations) / 1e9
     start = time.perf_counter()
     transformed(embedding, images)
-    measured = _measured(start)
+    result = measured(start)
     square = np.random.default_rng(0).random((4096, 4096), np.float32)
     seconds = []
     for _ in range(5):
@@ -134,26 +130,31 @@ def embed() -> dict:
         square @ square
         seconds.append(time.perf_counter() - start)
     rate = 2 * len(square) ** 3 / min(seconds) / 1e9
-    return measured | {
+    return result | {
         "gigaflop": gigaflop,
         "gigaflop_per_second": rate,
         "limit_seconds": gigaflop / rate,
     }
 
 
-def _measured(start: float) -> dict:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "seconds": time.perf_counter() - start,
-        "peak_memory_mb": peak * bytes_per_unit / 1e6,
-    }
+def measured(start: float) -> dict:
+    """Return the seconds since a start, and the peak memory of this process."""
+    seconds = time.perf_counter() - start
+    # On Linux, getrusage counts the process that started this one, too.
+    status = Path("/proc/self/status")
+    if status.exists():
+        [peak] = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
+        n_bytes = int(peak) * 1024
+    else:
+        n_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "peak_memory_mb": n_bytes / 1e6}
 
 
-def _in_a_process(work: Workspace, *words: str) -> dict:
+def in_a_process(work: Workspace, module: str, *words: str) -> dict:
+    """Run a module in the clone, and return the JSON that it prints last."""
     print(*words, "...", flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.pieces", *words],
+        [sys.executable, "-m", module, *words],
         cwd=work.folder,
         check=True,
         stdout=subprocess.PIPE,
@@ -165,33 +166,7 @@ def _in_a_process(work: Workspace, *words: str) -> dict:
 def _propagation_in_a_process(work: Workspace, kind: str) -> dict:
     if kind != "LabelSpreading":
         work.set_params({"propagate.method": kind})
-    return {"method": kind} | _in_a_process(work, "propagation", kind)
-
-
-def _growth(work: Workspace) -> list[dict]:
-    """Run the stages that see all images on more and more of them, with 100 labels."""
-    work.set_params({"propagate.method": "regression"})
-    data = work.folder / "data"
-    images = np.load(data / "raw/train_images.npy")
-    truth = np.load(data / "raw/train_labels.npy")
-    rows = []
-    for n in N_IMAGES:
-        shifts = SHIFTS[: -(-n // len(images))]
-        copies = np.concatenate([np.roll(images, shift, axis=(1, 2)) for shift in shifts])
-        save_array(data / "raw/train_images.npy", copies[:n])
-        for stage in ("embed", "graph", "cluster"):
-            record_outputs(work.folder)
-            work.run("python", "-m", f"stages.{stage}")
-        representatives = np.load(data / "clusters/representatives.npy")
-        labels = np.full(n, -1)
-        labels[representatives] = truth[representatives % len(truth)]
-        save_array(data / "representatives/labels.npy", labels)
-        save_array(data / "representatives/excluded.npy", np.zeros(n, bool))
-        record_outputs(work.folder)
-        work.run("python", "-m", "stages.spread")
-        rows += [{"images": n} | record for record in work.take_stages()]
-        print(*rows[-4:], sep="\n", flush=True)
-    return rows
+    return {"method": kind} | in_a_process(work, MODULE, "propagation", kind)
 
 
 PIECES = {piece.__name__: piece for piece in (clustering, propagation, embed)}

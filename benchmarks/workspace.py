@@ -81,7 +81,7 @@ class Workspace:
         shim.write_text(_MEASURED_PYTHON.format(python=sys.executable, log=str(self._log)))
         shim.chmod(0o755)
         path = [str(shim.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
-        self._environment = os.environ | {"PATH": os.pathsep.join(path), "DVC_NO_ANALYTICS": "1"}
+        self.environment = os.environ | {"PATH": os.pathsep.join(path), "DVC_NO_ANALYTICS": "1"}
 
     def set_params(self, settings: dict) -> None:
         """Change settings of the clone."""
@@ -93,7 +93,7 @@ class Workspace:
         subprocess.run(
             command,
             cwd=self.folder,
-            env=self._environment,
+            env=self.environment,
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -108,7 +108,7 @@ class Workspace:
         listed = subprocess.run(
             ["dvc", "stage", "list", "--name-only", target],
             cwd=self.folder,
-            env=self._environment,
+            env=self.environment,
             check=True,
             capture_output=True,
             text=True,

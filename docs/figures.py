@@ -1,4 +1,4 @@
-"""The figure of accuracy per label in README.md and docs/performance.md."""
+"""The figures of accuracy per label, and of time per image."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ _REFERENCES = {
     "published": ("x", "tab:purple", "best published"),
     "recipe": ("+", "tab:green", "published recipe"),
 }
+_SEE_ALL = ("download", "embed", "graph", "cluster", "spread", "train propagated")
 
 
 def draw_accuracy(runs: pd.DataFrame, targets: pd.DataFrame) -> Figure:
@@ -58,3 +59,29 @@ def _draw_training_sets(axis, runs):
             by_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
             color=color, label=name, marker="o", markersize=4, capsize=3,
         )  # fmt: skip
+
+
+def draw_scale(runs: list[dict]) -> Figure:
+    """Draw seconds per image of each stage that sees all images, and memory, against images.
+
+    `runs` are those of benchmarks/scale.json; those on threads are drawn.
+    """
+    runs = [run for run in runs if run["engine"] == "threads"]
+    images = [run["images"] for run in runs]
+    figure = Figure(figsize=(10, 4), dpi=100, layout="constrained")
+    cost, memory = figure.subplots(1, 2)
+    for stage in _SEE_ALL:
+        records = [r for run in runs for r in run["stages"] if r["stage"] == stage]
+        pairs = list(zip(records, images, strict=True))
+        cost.plot(images, [1000 * r["seconds"] / n for r, n in pairs], marker="o", label=stage)
+        memory.plot(images, [r["peak_memory_mb"] for r in records], marker="o", label=stage)
+    cost.set(ylabel="milliseconds per image", yscale="log")
+    memory.set(ylabel="peak memory, MB", ylim=(0, None))
+    for axis in (cost, memory):
+        axis.set(xlabel="images", xscale="log")
+        axis.set_xticks(images, [f"{n:,}" for n in images])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.grid(alpha=0.3)
+    handles, names = cost.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9, frameon=False)
+    return figure

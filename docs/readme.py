@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md and docs/, and docs/accuracy.png: `make readme`.
+"""Write the generated parts of README.md and docs/, and their figures: `make readme`.
 
 A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; its numbers come from the metrics files,
 study/rows/ and benchmarks/, its graph from DVC.
@@ -10,7 +10,7 @@ import subprocess
 import pandas as pd
 
 from benchmarks.workspace import ROOT
-from docs.figures import draw_accuracy
+from docs.figures import draw_accuracy, draw_scale
 from docs.tables import markdown_table
 from fewlabel.storage import load_json, write
 from study.records import TRAINING_SETS, measured, photograph_targets, targets
@@ -105,7 +105,7 @@ def times_table() -> str:
 
 
 def pieces_tables() -> str:
-    """Pieces beside libraries, arithmetic and their growth, from benchmarks/pieces.json."""
+    """Pieces beside libraries and arithmetic, from benchmarks/pieces.json."""
     report = load_json(ROOT / "benchmarks/pieces.json")
     clustering = [
         [x["k"], x["k-means"], f"{x['seconds']:.1f}", f"{x['inertia']:,.0f}"]
@@ -126,9 +126,6 @@ def pieces_tables() -> str:
         f"{embed['gigaflop']:,.0f} gigaflop, which would take {embed['limit_seconds']:.1f} s at "
         f"the {embed['gigaflop_per_second']:,.0f} a second of a product of two square matrices."
     )
-    growth = pd.DataFrame(report["growth"])
-    cells = growth.apply(lambda x: f"{x['seconds']:.1f} s, {x['peak_memory_mb']:,.0f} MB", axis=1)
-    growth = growth.assign(cell=cells).pivot_table("cell", "stage", "images", "first", sort=False)
     return "\n\n".join(
         [
             markdown_table(["clusters", "k-means", "seconds", "inertia"], clustering),
@@ -137,10 +134,6 @@ def pieces_tables() -> str:
                 propagation,
             ),
             limit,
-            markdown_table(
-                ["stage", *(f"{n:,} images" for n in growth.columns)],
-                growth.reset_index().to_numpy().tolist(),
-            ),
         ]
     )
 
@@ -148,16 +141,54 @@ def pieces_tables() -> str:
 def memory_table() -> str:
     """Stages on large photographs, from benchmarks/memory.json."""
     report = load_json(ROOT / "benchmarks/memory.json")
+    sizes = [f"{run['images']:,} x {run['side']} x {run['side']} x 3" for run in report["runs"]]
+    return f"{report['machine']}:\n\n{_stages_table(report['runs'], sizes)}"
+
+
+def scale_tables() -> str:
+    """Ever more images, whole and by stage, from benchmarks/scale.json."""
+    report = load_json(ROOT / "benchmarks/scale.json")
     runs = report["runs"]
+    header = ["images", "engine", "seconds", "milliseconds per image", "largest process, MB"]
+    header += ["neighbors found", "pseudo-label accuracy", "test accuracy", "dvc.lock"]
+    rows = [
+        [
+            *(f"{run['images']:,}", f"{run['engine']}, {run['workers']}"),
+            *(f"{run['seconds']:,.0f}", f"{1000 * run['seconds'] / run['images']:.2f}"),
+            *(f"{run['peak_mb']:,.0f}", f"{run['neighbor_recall']:.3f}"),
+            *(f"{run['label_accuracy']:.4f}", f"{run['accuracy']:.4f}", run["lock_md5"][:8]),
+        ]
+        for run in runs
+    ]
+    on_threads = [run for run in runs if run["engine"] == "threads"]
+    sizes = [f"{run['images']:,} images" for run in on_threads]
+    columns = ("seconds", "peak memory, MB", "share of exact neighbors")
+    neighbors = [
+        [
+            *(f"{run['images']:,}", found["kind"], f"{found['seconds']:,.0f}"),
+            *(f"{found['peak_memory_mb']:,.0f}", f"{found['recall']:.4f}"),
+        ]
+        for run in runs
+        for found in run["neighbors"]
+    ]
+    tables = [
+        markdown_table(header, rows),
+        _stages_table(on_threads, sizes),
+        markdown_table(["images", "neighbors by", *columns], neighbors),
+    ]
+    return "\n\n".join([f"{report['machine']}:", *tables])
+
+
+def _stages_table(runs: list[dict], names: list[str]) -> str:
+    """Return seconds and peak memory of each stage, with a column for each run."""
     cells = {
         (record["stage"], i): f"{record['seconds']:,.0f} s, {record['peak_memory_mb']:,.0f} MB"
         for i, run in enumerate(runs)
         for record in run["stages"]
     }
     stages = dict.fromkeys(stage for stage, _ in cells)
-    sizes = [f"{run['images']:,} x {run['side']} x {run['side']} x 3" for run in runs]
     rows = [[stage, *(cells[stage, i] for i in range(len(runs)))] for stage in stages]
-    return f"{report['machine']}:\n\n{markdown_table(['stage', *sizes], rows)}"
+    return markdown_table(["stage", *names], rows)
 
 
 def ablation_table() -> str:
@@ -185,6 +216,7 @@ PARTS = {
         pieces_tables,
         memory_table,
     ),
+    "docs/scale.md": (scale_tables,),
     "docs/reproducibility.md": (dag,),
     "docs/decisions/README.md": (ablation_table,),
 }
@@ -208,3 +240,5 @@ if __name__ == "__main__":
         text = rewritten(document)
         write(ROOT / document, lambda path, text=text: path.write_text(text, encoding="utf-8"))
     write(ROOT / "docs/accuracy.png", draw_accuracy(accuracy(), targets()).savefig)
+    scale = load_json(ROOT / "benchmarks/scale.json")
+    write(ROOT / "docs/scale.png", draw_scale(scale["runs"]).savefig)

@@ -41,6 +41,11 @@ def pin_kernels() -> None:
         os.environ |= _ENVIRONMENT
 
 
+def pinned() -> dict[str, str | None]:
+    """Return which kernels this process was told to take."""
+    return {name: os.environ.get(name) for name in _ENVIRONMENT}
+
+
 def fixed_threads() -> AbstractContextManager[object]:
     """Let BLAS use one thread and OpenMP two, on any number of cores; warn of another CPU.
 

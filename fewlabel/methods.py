@@ -235,7 +235,7 @@ class Clusters(NamedTuple):
 class SelectionMethod(Method):
     """A choice of the images to label: clusters and their representatives."""
 
-    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
+    def select(self, X: Indexed, *, n_clusters: int, seed: int) -> Clusters:
         """Cluster images, rows of X, and choose a representative of each cluster.
 
         Raises
@@ -263,12 +263,12 @@ class Pool:
         Returns the kNN graph of `fewlabel.propagation.knn_graph.affinity_graph`.
     images
         Returns the `fewlabel.rows.ImageRows` of their normalized pixels.
-    features
-        Returns their features, of shape (n_images, n_features).
+    features : shape (n_images, n_features)
+        Their features, an array or what gives one where it is indexed.
     embedding
         Returns the fitted transformer from such rows to features.
-    has_ordered_components
-        Returns `EmbeddingMethod.ordered_components`.
+    ordered_components
+        As of `EmbeddingMethod`.
     """
 
     y: Ints
@@ -277,9 +277,9 @@ class Pool:
     distance: Callable[[], Floats]
     affinity: Callable[[], Graph]
     images: Callable[[], Any]
-    features: Callable[[], Floats]
+    features: Indexed
     embedding: Callable[[], Transformer]
-    has_ordered_components: Callable[[], bool]
+    ordered_components: bool
 
 
 class PropagationMethod(Method):

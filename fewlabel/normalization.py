@@ -10,7 +10,7 @@ from fewlabel.arrays import Array, Floats, Ints, Transformer, blocks
 from fewlabel.keras_layers import affine
 from fewlabel.parallel import progress
 from fewlabel.rows import ImageRows
-from fewlabel.storage import StoredArray, load_joblib
+from fewlabel.storage import load_joblib, stored_array
 
 
 def to_unit(pixels: Array) -> Floats:
@@ -59,7 +59,7 @@ def to_keras(keras: ModuleType, method: str, normalization: Any, rows: Any) -> A
 def load_rows(split: str, positions: Ints | None = None) -> ImageRows:
     """Return rows of pixels of the images, or of some, of "train" or "test"; none is read yet."""
     return ImageRows(
-        images=StoredArray(f"data/raw/{split}_images.npy"),
+        images=stored_array(f"data/raw/{split}_images.npy"),
         normalization=load_joblib("models/normalization.joblib"),
         positions=positions,
     )

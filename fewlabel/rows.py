@@ -1,12 +1,13 @@
 """Rows of pixels and of features, a block of them at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Array, Floats, Ints, Transformer, blocks
+from fewlabel.arrays import Array, Floats, Indexed, Ints, Transformer, blocks
 from fewlabel.parallel import progress
 
 
@@ -66,6 +67,22 @@ class ImageRows:
 
 
 Rows = Floats | ImageRows
+
+
+class MappedRows:
+    """What a function gives of each row of an array, where it is indexed."""
+
+    def __init__(self, rows: Indexed, function: Callable[[Floats], Floats]):
+        self._rows, self._function = rows, function
+        first = self[:1]
+        self.shape = (len(rows), *first.shape[1:])
+        self.dtype = first.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice | Ints) -> Floats:
+        return self._function(self._rows[rows])
 
 
 def transformed(transformer: Transformer, rows: Rows) -> Floats:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -24,6 +24,9 @@ from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
 
 LOCK = Path("dvc.lock")
+SHARD_ROWS = 100_000
+"""Most rows of an array in one file: more are a folder of shards."""
+MANIFEST = "manifest.json"
 _FULL_DISK = 2**16  # bytes that are free
 
 
@@ -61,11 +64,18 @@ def hash_of(path: str | Path) -> str:
     """Return the MD5 of a file or folder, as DVC records it."""
     path = Path(path)
     if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        about = path.stat()
+        return _md5(path.absolute(), about.st_ino, about.st_size, about.st_mtime_ns)
     names = sorted(f.relative_to(path).as_posix() for f in path.rglob("*") if f.is_file())
     listing = json.dumps([{"md5": hash_of(path / name), "relpath": name} for name in names])
     return hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+@lru_cache(maxsize=1_000)  # since what a stage reads, it reads for each part of its work
+def _md5(path: Path, *_: int) -> str:
+    """Return the MD5 of a file, which what follows the path tells from an earlier one."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def verified(path: str | Path, lock: Path = LOCK) -> Path:
@@ -90,30 +100,52 @@ def verified(path: str | Path, lock: Path = LOCK) -> Path:
     return Path(path)
 
 
-def load_array(path: str | Path, mmap_mode: Literal["r"] | None = None) -> Array:
+def load_array(path: str | Path) -> Array:
     """Read what `save_array` wrote, if it is `verified`."""
-    array: Array = np.load(verified(path), mmap_mode=mmap_mode)
-    return array
+    return stored_array(path)[:]
+
+
+def stored_array(path: str | Path) -> "StoredArray":
+    """Return what `save_array` wrote, if it is `verified`, to be read where it is indexed."""
+    path = verified(path)
+    if not path.is_dir():
+        return StoredArray(path)
+    return StoredArray(*(path / shard["file"] for shard in load_json(path / MANIFEST)["shards"]))
 
 
 class StoredArray:
-    """What `save_array` wrote, if it is `verified`, of which memory holds what is indexed only."""
+    """An array in files, .npy, of equally many rows but the last; memory holds what is indexed."""
 
-    def __init__(self, path: str | Path):
-        self._path = verified(path)
-        self.shape: tuple[int, ...] = self._mapped().shape
-        self.dtype: np.dtype[Any] = self._mapped().dtype
+    def __init__(self, *files: Path):
+        self.files = files
+        first, last = _mapped(files[0]), _mapped(files[-1])
+        self.dtype: np.dtype[Any] = first.dtype
+        n_rows = len(first) * (len(files) - 1) + len(last)
+        self.shape: tuple[int, ...] = (n_rows, *first.shape[1:])
+        self._shard_rows = len(first)
+
+    def __repr__(self) -> str:
+        return f"StoredArray{tuple(map(str, self.files))}"
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | Ints) -> Array:
         # Mapped anew, since pages that were read count as this process's while the map is there.
-        return np.array(self._mapped()[rows])
+        if len(self.files) == 1:
+            return np.array(_mapped(self.files[0])[rows])
+        positions = np.arange(len(self))[rows]
+        shards = positions // self._shard_rows
+        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        for shard in np.unique(shards):
+            here = shards == shard
+            found[here] = _mapped(self.files[shard])[positions[here] - shard * self._shard_rows]
+        return found
 
-    def _mapped(self) -> Array:
-        array: Array = np.load(self._path, mmap_mode="r")
-        return array
+
+def _mapped(path: Path) -> Array:
+    array: Array = np.load(path, mmap_mode="r")
+    return array
 
 
 def load_graph(path: str | Path) -> Graph:
@@ -136,11 +168,11 @@ def unpickle(content: bytes) -> Any:
 
 
 def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
-    """Have `write_to` write a file under a temporary name, then give it its name.
+    """Have `write_to` write a file or folder under a temporary name, then give it its name.
 
-    The temporary path ends as `path` does, whose folder is made where it is missing. Temporary
-    files that a killed process left are removed. If an `ArtifactError` says that it cannot be
-    written, the file that was there is still there.
+    The temporary path ends as `path` does, whose folder is made where it is missing. What a killed
+    process left under such a name is removed. If an `ArtifactError` says that it cannot be written,
+    the file that was there is still there.
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -148,8 +180,10 @@ def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.iterdir():
             if re.fullmatch(rf"\.\d+\.{re.escape(path.name)}", left.name):
-                left.unlink(missing_ok=True)
+                _remove(left)
         write_to(temporary)
+        if temporary.is_dir() or path.is_dir():
+            _remove(path)
         temporary.replace(path)
     except OSError as error:
         # Libraries hide the cause.
@@ -158,24 +192,96 @@ def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
         cause = "no space is left on the disk" if is_full else error.strerror or one_line(error)
         raise ArtifactError(f"{path} cannot be written: {cause}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def save_array(path: str | Path, array: Indexed) -> None:
-    """Write an array as .npy, in C order, a block at a time."""
+    """Write an array as .npy; one of many rows with columns as a folder of shards.
+
+    The folder has shards of `SHARD_ROWS` rows, .npy, and manifest.json, which says what they are.
+    """
+    if len(array.shape) == 1 or len(array) <= SHARD_ROWS:
+        write(path, lambda temporary: write_npy(temporary, array, blocks(array.shape)))
+        return
+
+    def write_shards(temporary: Path) -> None:
+        temporary.mkdir()
+        for number, shard in enumerate(row_parts(len(array))):
+            rows = blocks((shard.stop - shard.start, *array.shape[1:]))
+            parts = [slice(shard.start + part.start, shard.start + part.stop) for part in rows]
+            write_npy(temporary / shard_name(number), array, parts)
+        _write_manifest(temporary)
+
+    write(path, write_shards)
+
+
+def row_parts(n_rows: int) -> list[slice]:
+    """Cut rows into parts of `SHARD_ROWS`; there is one even if there is no row.
+
+    Examples
+    --------
+    >>> row_parts(150_000)
+    [slice(0, 100000, None), slice(100000, 150000, None)]
+    """
+    starts = range(0, max(n_rows, 1), SHARD_ROWS)
+    return [slice(start, min(start + SHARD_ROWS, n_rows)) for start in starts]
+
+
+def save_shards(path: str | Path, files: list[Path]) -> None:
+    """Make an array of files, .npy, with `SHARD_ROWS` rows each but the last; they are moved."""
+    if len(files) == 1:
+        write(path, files[0].replace)
+        return
+
+    def move(temporary: Path) -> None:
+        temporary.mkdir()
+        for number, file in enumerate(files):
+            file.replace(temporary / shard_name(number))
+        _write_manifest(temporary)
+
+    write(path, move)
+
+
+def shard_name(number: int) -> str:
+    """Return the name of a shard's file."""
+    return f"{number:05}.npy"
+
+
+def _write_manifest(folder: Path) -> None:
+    array = StoredArray(*sorted(folder.glob("*.npy")))
+    shards = [
+        {"file": file.name, "rows": len(_mapped(file)), "sha256": sha256_of(file)}
+        for file in array.files
+    ]
+    about = {"shape": array.shape, "dtype": str(array.dtype), "shards": shards}
+    (folder / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_npy(path: Path, array: Indexed, parts: list[slice]) -> None:
+    """Write rows of an array, in C order, a part at a time."""
+    n_rows = sum(part.stop - part.start for part in parts)
     header = {
         "descr": np.lib.format.dtype_to_descr(array.dtype),
         "fortran_order": False,
-        "shape": array.shape,
+        "shape": (n_rows, *array.shape[1:]),
     }
-
-    def write_all(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for rows in blocks(array.shape):
-                file.write(np.ascontiguousarray(array[rows]).data)
-
-    write(path, write_all)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for rows in parts:
+            file.write(np.ascontiguousarray(array[rows]).data)
 
 
 def save_joblib(path: str | Path, value: Any) -> None:

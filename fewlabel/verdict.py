@@ -6,7 +6,7 @@ import numpy as np
 
 from fewlabel.arrays import Array, Ints
 from fewlabel.estimate import wilson_interval
-from fewlabel.propagation.comparison import (
+from fewlabel.propagation.held_out import (
     HeldOut,
     held_out_accuracy,
     label_weights,

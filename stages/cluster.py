@@ -2,18 +2,17 @@
 
 from fewlabel.methods import SelectionMethod, chosen
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, load_graph, save_array, save_joblib
+from fewlabel.storage import save_array, save_joblib, stored_array
 
 
 def main(params: Params) -> None:
     """Write each image's cluster and distance, and each cluster's representative."""
-    from fewlabel.propagation.knn_graph import graph_smoothed_features
+    from fewlabel.engine import finish
+    from fewlabel.propagation.smoothed_features import SmoothedFeatures
 
-    affinity = load_graph("data/graph/affinity.npz")
-    embedding = load_array("data/embedded/train_embedding.npy")
-    features = graph_smoothed_features(
-        affinity,
-        embedding,
+    features = SmoothedFeatures(
+        "data/graph/affinity.npz",
+        stored_array("data/embedded/train_embedding.npy"),
         alpha=params.cluster.alpha,
         n_iterations=params.cluster.n_iterations,
     )
@@ -23,6 +22,7 @@ def main(params: Params) -> None:
     save_array("data/clusters/assignment.npy", clusters.assignment)
     save_array("data/clusters/distance.npy", clusters.distance)
     save_array("data/clusters/representatives.npy", clusters.representatives)
+    finish("cluster")
 
 
 if __name__ == "__main__":

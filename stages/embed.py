@@ -2,7 +2,7 @@
 
 from fewlabel.methods import EmbeddingMethod, suited
 from fewlabel.settings import Params, ParamsError, run_stage
-from fewlabel.storage import save_array, save_joblib
+from fewlabel.storage import StoredArray, row_parts, save_array, save_joblib, save_shards
 
 
 def main(params: Params) -> None:
@@ -20,9 +20,11 @@ def main(params: Params) -> None:
     from joblib import cpu_count
 
     from fewlabel.embeddings.checks import check_features, check_images
+    from fewlabel.embeddings.parts import embed_part
+    from fewlabel.engine import Shared, finish, run_parts
     from fewlabel.memory import require_memory
     from fewlabel.normalization import load_rows
-    from fewlabel.rows import transformed
+    from fewlabel.rows import MappedRows
 
     splits = {split: load_rows(split) for split in ("train", "test")}
     train = splits["train"]
@@ -35,12 +37,18 @@ def main(params: Params) -> None:
     for key, n_bytes in method.memory_needed(image_shape, n_images, cpu_count()).items():
         require_memory(n_bytes, f"embed.{method.name}.{key}", getattr(method, key))
     embedding = method.build(image_shape, params.seed).fit(train)
-    features = {split: transformed(embedding, rows) for split, rows in splits.items()}
-    check_features(features["train"], method.name, getattr(method, "n_components", 0))
+    shared, files = Shared("embed/embedding", embedding), {}
+    for split, rows in splits.items():
+        inputs = f"data/raw/{split}_images.npy", "models/normalization.joblib"
+        parts = row_parts(len(rows))
+        files[split] = run_parts(f"embed/{split}", embed_part, parts, split, shared, inputs=inputs)
+    features = StoredArray(*files["train"])
+    check_features(features, method.name, getattr(method, "n_components", 0))
+    save_array("data/embedded/train_embedding.npy", MappedRows(features, method.leading))
+    for split, shards in files.items():
+        save_shards(f"data/embedded/{split}_features.npy", shards)
     save_joblib("models/embedding.joblib", embedding)
-    for split, rows in features.items():
-        save_array(f"data/embedded/{split}_features.npy", rows)
-    save_array("data/embedded/train_embedding.npy", method.leading(features["train"]))
+    finish("embed")
 
 
 if __name__ == "__main__":

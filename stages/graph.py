@@ -1,7 +1,7 @@
 """Connect each training image with its nearest neighbors."""
 
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, save_graph, save_json
+from fewlabel.storage import save_graph, save_json, stored_array
 
 MAX_EXACT = 100_000
 """Most images of which every pair is compared, in about 25 seconds on two cores."""
@@ -17,12 +17,13 @@ def main(params: Params) -> None:
     FewlabelError
         If there are no more images than neighbors, or more neighbors than memory holds.
     """
+    from fewlabel.engine import finish
     from fewlabel.errors import FewlabelError
     from fewlabel.memory import require_memory
     from fewlabel.propagation.approximate_neighbors import approximate_neighbors
     from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 
-    embedding = load_array("data/embedded/train_embedding.npy")
+    embedding = stored_array("data/embedded/train_embedding.npy")
     n_neighbors = params.graph.n_neighbors
     if n_neighbors >= len(embedding):
         raise FewlabelError(
@@ -33,12 +34,13 @@ def main(params: Params) -> None:
     n_bytes = len(embedding) * n_neighbors * (8 + 2 * 8)
     require_memory(n_bytes, "graph.n_neighbors", n_neighbors)
     if len(embedding) <= MAX_EXACT:
-        neighbors, distances = nearest_neighbors(embedding, n_neighbors)
+        neighbors, distances = nearest_neighbors(embedding[:], n_neighbors)
         recall = 1.0
     else:
         neighbors, distances, recall = approximate_neighbors(embedding, n_neighbors)
     save_graph("data/graph/affinity.npz", affinity_graph(neighbors, distances))
     save_json("metrics/graph.json", {"neighbor_recall": recall})
+    finish("graph")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,19 @@
 """Label the representative of each cluster."""
 
+from functools import partial
+
 import numpy as np
 
-from fewlabel.arrays import Ints
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, load_json, save_array, save_training_set, verified, write
+from fewlabel.storage import (
+    load_array,
+    load_json,
+    save_array,
+    save_training_set,
+    stored_array,
+    verified,
+    write,
+)
 
 
 def main(params: Params) -> None:
@@ -17,8 +26,7 @@ def main(params: Params) -> None:
     Raises
     ------
     fewlabel.annotation.annotations.AnnotationsError
-        If people have not labeled all that they are asked about, contradict each other, or labeled
-        other images.
+        If people have not labeled all that they are asked about, or disagree.
     """
     from fewlabel.annotation.contact_sheet import draw_contact_sheet
     from fewlabel.annotation.queries import Labels, human_labels, read_queries
@@ -29,10 +37,7 @@ def main(params: Params) -> None:
         given = human_labels(queries)
     else:
         true_labels = load_array("data/raw/train_labels.npy")
-
-        def ask(images: Ints) -> Ints:
-            return oracle_labels(true_labels, images, error_rate=error_rate, seed=params.seed)
-
+        ask = partial(oracle_labels, true_labels, error_rate=error_rate, seed=params.seed)
         given = Labels(
             budget=ask(queries.representatives),
             check=ask(queries.check_images),
@@ -42,9 +47,8 @@ def main(params: Params) -> None:
     save_training_set("representatives", labels)
     save_array("data/representatives/excluded.npy", given.excluded)
     save_array("data/check/labels.npy", given.check)
-
     labeled = np.flatnonzero(labels >= 0)
-    images = load_array("data/raw/train_images.npy", mmap_mode="r")[labeled]
+    images = stored_array("data/raw/train_images.npy")[labeled]
     sizes = np.bincount(assignment)[assignment[labeled]]
     names = load_json(verified("data/raw/class_names.json"))
     figure = draw_contact_sheet(images, labels[labeled], sizes, names)

@@ -4,7 +4,7 @@ from typing import Any
 
 from fewlabel.methods import suited_facts
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, load_joblib, load_json, verified, write
+from fewlabel.storage import load_array, load_joblib, load_json, stored_array, verified, write
 
 
 def main(params: Params) -> None:
@@ -16,7 +16,7 @@ def main(params: Params) -> None:
     from fewlabel.normalization import to_keras
     from fewlabel.predictor import classifier_model, part_files, save_portable
 
-    image_shape = load_array("data/raw/test_images.npy", mmap_mode="r").shape[1:]
+    image_shape = stored_array("data/raw/test_images.npy").shape[1:]
     class_names = load_json(verified("data/raw/class_names.json"))
     keras, _ = new_session(params.seed)
     shipped = load_json(verified("models/shipped.json"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fewlabel.propagation.comparison import held_out_accuracy, load_held_out
+from fewlabel.propagation.held_out import held_out_accuracy, load_held_out
 from fewlabel.propagation.percentile import evenly_spaced, most_confident
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, save_training_set

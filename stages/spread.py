@@ -1,9 +1,10 @@
 """Give every training image a class, and say how confident that is."""
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
+from fewlabel.engine import finish, loaded
 from fewlabel.methods import Pool, possible, suited_facts
 from fewlabel.normalization import load_rows
 from fewlabel.propagation.comparison import best_method
@@ -15,6 +16,7 @@ from fewlabel.storage import (
     load_json,
     save_array,
     save_table,
+    stored_array,
     verified,
 )
 
@@ -23,21 +25,20 @@ def main(params: Params) -> None:
     """Write the pseudo-label and the confidence of every image, each of shape (n_images,).
 
     Images that are to get no label have the class -1, and the least confidence. held_out.csv has
-    what each label would be by the others (`fewlabel.propagation.comparison.HeldOut`).
+    what each label would be by the others (`fewlabel.propagation.held_out.HeldOut`).
     """
-    images, name = cache(partial(load_rows, "train")), params.embed.method
+    image_shape = load_rows("train").image_shape
+    embed = suited_facts("embeddings", params.embed.method, image_shape)
     pool = Pool(
         y=load_array("data/representatives/labels.npy"),
         n_classes=len(load_json(verified("data/raw/class_names.json"))),
         assignment=load_array("data/clusters/assignment.npy"),
-        distance=cache(partial(load_array, "data/clusters/distance.npy")),
-        affinity=cache(partial(load_graph, "data/graph/affinity.npz")),
-        images=images,
-        features=cache(partial(load_array, "data/embedded/train_features.npy")),
-        embedding=cache(partial(load_joblib, "models/embedding.joblib")),
-        has_ordered_components=lambda: (
-            suited_facts("embeddings", name, images().image_shape).ordered_components
-        ),
+        distance=partial(load_array, "data/clusters/distance.npy"),
+        affinity=partial(loaded, load_graph, "data/graph/affinity.npz"),
+        images=partial(load_rows, "train"),
+        features=stored_array("data/embedded/train_features.npy"),
+        embedding=partial(loaded, load_joblib, "models/embedding.joblib"),
+        ordered_components=embed.ordered_components,
     )
     method, held_out = best_method(pool, possible("propagation", params.propagate))
     pseudo_labels, confidence = method.propagate(pool)
@@ -46,6 +47,7 @@ def main(params: Params) -> None:
     save_array("data/spread/pseudo_labels.npy", pseudo_labels)
     save_array("data/spread/confidence.npy", confidence)
     save_table("data/spread/held_out.csv", held_out._asdict())
+    finish("spread")
 
 
 if __name__ == "__main__":

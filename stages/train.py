@@ -6,7 +6,7 @@ import numpy as np
 
 from fewlabel.methods import ClassifierMethod, suited
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import StoredArray, load_array
+from fewlabel.storage import load_array, stored_array
 
 
 def main(params: Params, training_set: str) -> None:
@@ -42,7 +42,7 @@ def main(params: Params, training_set: str) -> None:
     rows, features = partial(load_rows, "train"), "data/embedded/train_features.npy"
     method: ClassifierMethod = suited("classifiers", params.train, lambda: rows().image_shape)
     X = classifier_input(
-        method.reads, partial(rows, labeled), lambda: StoredArray(features)[labeled]
+        method.reads, partial(rows, labeled), lambda: stored_array(features)[labeled]
     )
     with learning_curve(f"metrics/{training_set}") as live:
         classifier = method.build(getattr(X, "image_shape", None), params.seed)

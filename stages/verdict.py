@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fewlabel.datasets.training_files import read_training_files
-from fewlabel.propagation.comparison import load_held_out
+from fewlabel.propagation.held_out import load_held_out
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, load_json, save_json, verified, write
 from fewlabel.verdict import preferred, verdict

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.workspace import ROOT, Workspace, workspace
 from fewlabel.errors import FewlabelError, exit_on_error
-from fewlabel.propagation.comparison import load_held_out
+from fewlabel.propagation.held_out import load_held_out
 from fewlabel.storage import load_json, save_json
 from fewlabel.verdict import suspicious_labels
 from study.records import RECORDS, TRAINING_SETS

@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from fewlabel.engine import Shared
 from fewlabel.methods import Pool, PropagationMethod
 from fewlabel.propagation import comparison
 from fewlabel.propagation.cluster import Settings as Cluster
@@ -26,19 +28,20 @@ class Always(PropagationMethod):
 
 
 @pytest.fixture
-def pool():
+def pool(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     n = 60
     labeled = np.arange(n) < 30
     return Pool(
         y=np.where(labeled, np.arange(n) % 3, -1),
         n_classes=3,
         assignment=np.arange(n) % 30,
-        distance=lambda: np.zeros(n, np.float32),
-        affinity=lambda: None,
-        images=lambda: None,
-        features=lambda: np.arange(n, dtype=np.float32)[:, None] % 30,
-        embedding=lambda: None,
-        has_ordered_components=lambda: False,
+        distance=partial(np.zeros, n, np.float32),
+        affinity=dict,
+        images=dict,
+        features=np.arange(n, dtype=np.float32)[:, None] % 30,
+        embedding=dict,
+        ordered_components=False,
     )
 
 
@@ -86,11 +89,11 @@ def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
 def test_a_cluster_without_its_label_joins_that_of_the_nearest(pool):
     # The labels of images 0 to 29 are 0, 1, 2, 0 and so on, and the nearest is never the same.
     labeled = np.arange(30)
-    predicted, _ = comparison._predict(pool, Cluster(), labeled)
+    predicted, _ = comparison._predict(Shared("pool", pool), Cluster(), labeled)
     assert not (predicted == pool.y[:30]).any()
     # Of sorted classes, it is, except at both borders.
     pool = replace(pool, y=np.where(np.arange(60) < 30, np.arange(60) // 10, -1))
-    right = comparison._predict(pool, Cluster(), labeled)[0] == pool.y[:30]
+    right = comparison._predict(Shared("pool", pool), Cluster(), labeled)[0] == pool.y[:30]
     assert right.sum() >= 26
     assert right[[0, 5, 15, 25, 29]].all()
 

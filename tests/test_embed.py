@@ -126,7 +126,7 @@ def test_features_that_are_all_alike(run, tmp_path):
 
 def test_features_that_are_no_numbers(run, tmp_path, monkeypatch):
     no_numbers = np.full((30, 3), np.nan)
-    monkeypatch.setattr("fewlabel.rows.transformed", lambda _, rows: no_numbers)
+    monkeypatch.setattr("fewlabel.embeddings.parts.transformed", lambda _, rows: no_numbers)
     with pytest.raises(FewlabelError, match=r"^some features are not finite numbers"):
         run(images(30, 8, 8), **{"embed.method": "pixels"})
     assert written(tmp_path) == []
@@ -143,7 +143,7 @@ def test_features_that_are_no_numbers(run, tmp_path, monkeypatch):
 )
 def test_more_memory_than_there_is(run, tmp_path, key, value, method, monkeypatch):
     if value < 10**9:
-        monkeypatch.setattr("fewlabel.memory.available_memory", lambda: 3000)
+        monkeypatch.setattr("fewlabel.memory.available_memory", lambda: 2000)
     with pytest.raises(FewlabelError, match=rf"^{key} is {value}, which needs .*; lower it$"):
         run(images(30, 8, 8), **{"embed.method": method, key: value})
     assert written(tmp_path) == []

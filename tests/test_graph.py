@@ -9,17 +9,17 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 from sklearn.semi_supervised import LabelSpreading
 
-from fewlabel import parallel
+from fewlabel import engine, parallel
 from fewlabel.errors import FewlabelError
 from fewlabel.propagation.approximate_neighbors import MIN_RECALL, approximate_neighbors
 from fewlabel.propagation.knn_graph import (
     affinity_graph,
-    graph_smoothed_features,
     nearest_neighbors,
     spread_labels,
 )
+from fewlabel.propagation.smoothed_features import SmoothedFeatures
 from fewlabel.settings import read_params
-from fewlabel.storage import load_json, save_array
+from fewlabel.storage import StoredArray, load_json, save_array, save_graph
 from stages import graph as graph_stage
 
 CHECKOUT = Path(__file__).parents[1]
@@ -195,24 +195,44 @@ def test_what_no_label_reaches_is_uniform():
     np.testing.assert_allclose(spread[2:], 1 / 5)
 
 
-def test_graph_smoothed_features_equal_the_iteration_in_float64():
+@pytest.fixture
+def smoothed(tmp_path, monkeypatch, vouch):
+    """Return a function from a graph and features to all rows of `SmoothedFeatures`."""
+    monkeypatch.chdir(tmp_path)
+
+    def rows(graph, X, **settings):
+        save_graph("data/affinity.npz", graph)
+        save_array("data/features.npy", X)
+        vouch()
+        features = SmoothedFeatures(
+            "data/affinity.npz", StoredArray(Path("data/features.npy")), **settings
+        )
+        some = np.array([5, 1])
+        np.testing.assert_array_equal(features[some], features[:][some])
+        assert features.shape == features[:].shape
+        return features[:]
+
+    return rows
+
+
+def test_graph_smoothed_features_equal_the_iteration_in_float64(smoothed):
     *_, graph = random_graph()
-    X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
+    X = np.random.default_rng(1).normal(size=(graph.shape[0], 37)).astype(np.float32)
     X[3] = 0
     diffused = exact = X.astype(float)
     for _ in range(4):
         diffused = 0.7 * (graph.toarray() @ diffused) + 0.3 * exact
     length = np.linalg.norm(exact, axis=1) / np.linalg.norm(diffused, axis=1)
     expected = np.hstack([diffused * length[:, None], exact / 2])
-    features = graph_smoothed_features(graph, X, alpha=0.7, n_iterations=4)
+    features = smoothed(graph, X, alpha=0.7, n_iterations=4)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-6)
     assert features.dtype == np.float32
 
 
-def test_no_share_of_neighbors_leaves_the_features_as_they_are():
+def test_no_share_of_neighbors_leaves_the_features_as_they_are(smoothed):
     *_, graph = random_graph()
     X = np.random.default_rng(1).normal(size=(graph.shape[0], 5)).astype(np.float32)
-    features = graph_smoothed_features(graph, X, alpha=0, n_iterations=4)
+    features = smoothed(graph, X, alpha=0, n_iterations=4)
     np.testing.assert_allclose(features, np.hstack([X, X / 2]), rtol=1e-6)
 
 
@@ -225,8 +245,22 @@ def many():
     return X.astype(np.float32)
 
 
-def test_approximate_neighbors_are_nearly_the_exact_ones(many):
-    neighbors, distances, recall = approximate_neighbors(many, 7)
+@pytest.fixture
+def approximate(tmp_path, monkeypatch):
+    """Return `approximate_neighbors` of an array, whose file it needs."""
+    monkeypatch.chdir(tmp_path)
+
+    def find(X, n_neighbors):
+        save_array("X.npy", X)
+        found = approximate_neighbors(StoredArray(Path("X.npy")), n_neighbors)
+        engine.finish("graph")
+        return found
+
+    return find
+
+
+def test_approximate_neighbors_are_nearly_the_exact_ones(many, approximate):
+    neighbors, distances, recall = approximate(many, 7)
     expected, _ = nearest_neighbors(many, 7)
     found = [len(np.intersect1d(*pair)) for pair in zip(neighbors, expected, strict=True)]
     different = slice(61, None)  # any of equal rows will do
@@ -238,19 +272,19 @@ def test_approximate_neighbors_are_nearly_the_exact_ones(many):
     np.testing.assert_allclose(distances, np.linalg.norm(offsets, axis=2), atol=1e-5)
 
 
-def test_approximate_neighbors_do_not_depend_on_the_number_of_cores(many, monkeypatch):
+def test_approximate_neighbors_do_not_depend_on_the_number_of_cores(many, approximate, monkeypatch):
     results = []
     for n_cores in (1, 4):
         monkeypatch.setattr(parallel, "cpu_count", lambda n=n_cores: n)
-        neighbors, distances, _ = approximate_neighbors(many, 7)
+        neighbors, distances, _ = approximate(many, 7)
         results.append(neighbors.tobytes() + distances.tobytes())
     assert results[0] == results[1]
 
 
-def test_a_row_with_too_few_rows_in_its_lists_is_compared_with_all():
+def test_a_row_with_too_few_rows_in_its_lists_is_compared_with_all(approximate):
     X = np.repeat(np.float32([[0], [1000], [2000], [3000]]), 4, axis=0)
     X += np.tile(np.float32([[0], [1], [2], [3]]), (4, 1))
-    neighbors, _, recall = approximate_neighbors(X, 5)
+    neighbors, _, recall = approximate(X, 5)
     assert recall == 1
     assert [sorted(row[:3]) for row in neighbors[:2].tolist()] == [[1, 2, 3], [0, 2, 3]]
 

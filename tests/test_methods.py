@@ -124,9 +124,9 @@ def test_a_propagation(name, n_labels, images):
         distance=lambda: np.linspace(0, 1, 60, dtype=np.float32),
         affinity=lambda: affinity_graph(*nearest_neighbors(features, 5)),
         images=lambda: ImageRows(images=pixels, normalization=FunctionTransformer()),
-        features=lambda: features,
+        features=features,
         embedding=lambda: embedding,
-        has_ordered_components=lambda: True,
+        ordered_components=True,
     )
     pseudo_labels, confidence = make("propagation", name).propagate(pool)
     assert pseudo_labels.shape == confidence.shape == (60,)

@@ -252,9 +252,9 @@ def test_a_regression_reads_the_first_components_only_where_they_tell_most(order
             distance=lambda: np.zeros(n_images),
             affinity=lambda: sparse.csr_array((n_images, n_images), dtype=np.float32),
             images=lambda: pixels,
-            features=lambda: features,
+            features=features,
             embedding=lambda: embedding,
-            has_ordered_components=lambda: ordered,
+            ordered_components=ordered,
         )
         return settings_of("propagation", "regression")().propagate(pool)[1]
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from fewlabel.estimate import wilson_interval
-from fewlabel.propagation.comparison import HeldOut
+from fewlabel.propagation.held_out import HeldOut
 from fewlabel.verdict import preferred, verdict
 
 CLASSES = ["cat", "dog", "cow"]

@@ -18,6 +18,7 @@ from trust.projects import (
     lock,
     make_repro,
     module,
+    named_results,
     read_annotations,
     results,
     temporary_files,
@@ -158,7 +159,7 @@ def _wrong(project, before, mine, done):
     found += [f"{name} stays" for name in temporary_files(project)]
     found += [
         f"{name} is half-written"
-        for name, digest in project.hashes(*RESULTS).items()
+        for name, digest in named_results(project).items()
         if name not in temporary_files(project) and before.get(name) != digest
     ]
     if belongings(project) != mine:

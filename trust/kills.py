@@ -23,6 +23,7 @@ from trust.projects import (
     lock,
     make_repro,
     module,
+    named_results,
     private_copy,
     results,
     temporary_files,
@@ -82,7 +83,7 @@ def _stop_stage(project, rng, n, signals):
 def _left_behind(project, before, mine, number, done):
     """Return all that is wrong after a stage was stopped."""
     temporary = temporary_files(project)
-    after = project.hashes(*RESULTS)
+    after = named_results(project)
     found = [
         f"{name} is half-written"
         for name, digest in after.items()

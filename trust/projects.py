@@ -19,6 +19,7 @@ from sklearn.datasets import load_sample_image
 
 from fewlabel.annotation.annotations import Annotation, now
 from fewlabel.annotation.queries import Queries
+from fewlabel.engine import UNFINISHED
 from tests.conftest import Project, copy_checkout, private_environment, with_commands
 
 PHOTOS = "data/images/photos"
@@ -157,6 +158,15 @@ def belongings(project: Project) -> dict[str, str]:
     """Return path -> SHA-256 of what only people have: photos and labels."""
     hashes = project.hashes(PHOTOS, LABELS)
     return {name: digest for name, digest in hashes.items() if not name.endswith(".gitignore")}
+
+
+def named_results(project: Project) -> dict[str, str]:
+    """Return path -> SHA-256 of what stages read by its name.
+
+    What is in data/unfinished/ is read only if the SHA-256 beside it says that it is whole.
+    """
+    hashes = project.hashes(*RESULTS)
+    return {name: digest for name, digest in hashes.items() if UNFINISHED not in Path(name).parents}
 
 
 def temporary_files(project: Project) -> list[str]:

@@ -14,10 +14,10 @@ from fewlabel.methods import ClassifierMethod, Reads
 from fewlabel.normalization import load_rows
 from fewlabel.rows import ImageRows, Rows
 from fewlabel.storage import (
-    StoredArray,
     load_json,
     save_joblib,
     save_json,
+    stored_array,
     unpickle,
     verified,
     write,
@@ -127,7 +127,7 @@ def image_predictor(folder: str, n_classes: int) -> tuple[bool, Callable[..., Fl
 
     def predict_images(split: str, positions: Ints | None = None) -> Floats:
         def features() -> Floats:
-            stored = StoredArray(f"data/embedded/{split}_features.npy")
+            stored = stored_array(f"data/embedded/{split}_features.npy")
             return stored[slice(None) if positions is None else positions]
 
         pixels = partial(load_rows, split, positions)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Floats, blocks
+from fewlabel.arrays import Indexed, blocks
 from fewlabel.errors import FewlabelError
 
 _logger = logging.getLogger(__name__)
@@ -18,17 +18,19 @@ def check_images(images: Any) -> None:
         raise FewlabelError(f"all {len(images)} training images are alike, so no label tells more")
 
 
-def check_features(features: Floats, method: str, n_components: int) -> None:
+def check_features(features: Indexed, method: str, n_components: int) -> None:
     """Refuse features that are not finite or all the same, and log if there are fewer than asked.
 
     `n_components` is how many the embedding was to have, 0 any number.
     """
-    if not np.isfinite(features).all():
+    parts = blocks(features.shape)
+    if not all(np.isfinite(features[rows]).all() for rows in parts):
         raise FewlabelError(
             f"some features are not finite numbers where embed.method is {method!r}; change its "
             "settings, or choose another method"
         )
-    if (features == features[0]).all():
+    first = features[:1]
+    if all((features[rows] == first).all() for rows in parts):
         raise FewlabelError(
             f"all {len(features)} training images have the same features where embed.method is "
             f"{method!r}, which cannot tell them apart; choose another method"

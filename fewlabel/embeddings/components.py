@@ -2,6 +2,7 @@
 
 from fewlabel.arrays import Floats
 from fewlabel.rows import scale_to_length
+from fewlabel.storage import SHARD_ROWS
 
 
 def leading_components(features: Floats, n_components: int) -> Floats:
@@ -21,6 +22,17 @@ def leading_components(features: Floats, n_components: int) -> Floats:
     """
     leading = features[:, :n_components]
     return scale_to_length(leading, leading.shape[1] ** 0.5)
+
+
+def largest_part(n_images: list[int]) -> int:
+    """Return of how many images, in arrays of so many each, memory holds features at once.
+
+    Examples
+    --------
+    >>> largest_part([1_000_000, 10_000]), largest_part([60_000, 10_000])
+    (100000, 60000)
+    """
+    return min(max(n_images), SHARD_ROWS)
 
 
 def too_large(*limits: tuple[str, int, int, str]) -> list[str]:

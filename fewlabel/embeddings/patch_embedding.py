@@ -212,7 +212,8 @@ class PatchEmbedding(PixelTransformer):
         check_is_fitted(self)
         pixels = validate_data(self, X, dtype=np.float32, reset=False)
         embedding = np.empty((len(pixels), self._n_features_out), np.float32)
-        projection = (self.pca_.components_.T * self.scale_).astype(np.float32)
+        # In C order, whether it was fitted here or loaded: products differ in the last bits.
+        projection = (self.pca_.components_.T * self.scale_).astype(np.float32, order="C")
         with _two_threads():
             offset = self.pca_.mean_ @ projection
             # A slice at a time, so that memory does not grow with the responses of all images.

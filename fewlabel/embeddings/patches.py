@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from fewlabel.arrays import Floats, Transformer
-from fewlabel.embeddings.components import leading_components, too_large
+from fewlabel.embeddings.components import largest_part, leading_components, too_large
 from fewlabel.methods import MAX_INT, EmbeddingMethod, PositiveInt, Share
 
 MAX_POSITIONS = 64
@@ -82,7 +82,7 @@ class Settings(EmbeddingMethod):
         n_pooled = 2 * min(n_images[0], PCA_IMAGES) * self.pooling_grid**2
         centroid_bytes = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * _FLOAT_BYTES
         return {
-            "n_components": self.n_components * sum(n_images) * _FLOAT_BYTES,
+            "n_components": self.n_components * largest_part(n_images) * _FLOAT_BYTES,
             "n_sampled_patches": self.n_sampled_patches * patch_bytes,
             "n_centroids": self.n_centroids * centroid_bytes,
         }

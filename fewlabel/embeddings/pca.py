@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from fewlabel.arrays import Transformer
-from fewlabel.embeddings.components import too_large
+from fewlabel.embeddings.components import largest_part, too_large
 from fewlabel.keras_layers import dense
 from fewlabel.methods import EmbeddingMethod, PositiveInt
 
@@ -30,7 +30,7 @@ class Settings(EmbeddingMethod):
     def memory_needed(
         self, image_shape: tuple[int, ...], n_images: list[int], n_threads: int
     ) -> dict[str, int]:
-        return {"n_components": 4 * self.n_components * sum(n_images)}
+        return {"n_components": 4 * self.n_components * largest_part(n_images)}
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Transformer:
         from fewlabel.embeddings.block_pca import BlockPCA

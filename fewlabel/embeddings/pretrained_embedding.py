@@ -10,13 +10,13 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.arrays import Array, Floats
+from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.frozen_network import FrozenNetwork
 from fewlabel.embeddings.onnx_network import OnnxNetwork, is_onnx
 from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import dense
 from fewlabel.parallel import for_each_block, log_duration
-from fewlabel.rows import scale_to_length, transformed
+from fewlabel.rows import scale_to_length
 
 PCA_IMAGES = 10_000
 _BLOCK_ROWS = 512
@@ -67,8 +67,10 @@ class PretrainedEmbedding(PixelTransformer):
         rows = self._rows_to_fit(X)
         kind = OnnxNetwork if is_onnx(self.network) else FrozenNetwork
         self.network_ = kind(self.network, self.image_shape or (1, rows.shape[1]))
-        features = transformed(self.network_, rows)
-        sample = features[np.sort(rng.permutation(len(features))[:PCA_IMAGES])].astype(np.float64)
+        sampled = np.sort(rng.permutation(len(rows))[:PCA_IMAGES])
+        parts = blocks((len(sampled), rows.shape[1]))
+        features = [self.network_.transform(rows[sampled[part]]) for part in parts]
+        sample = np.vstack(features).astype(np.float64)
         self.pca_ = PCA(min(len(sample) - 1, sample.shape[1]), svd_solver="covariance_eigh")
         with log_duration(f"PCA of {sample.shape[1]:,} features"):
             self.pca_.fit(sample)
@@ -102,5 +104,6 @@ class PretrainedEmbedding(PixelTransformer):
         return unit * self._n_features_out**0.5
 
     def _projection(self) -> tuple[Array, Array]:
-        projection = self.pca_.components_.T * self.scale_
+        # In C order, whether it was fitted here or loaded: products differ in the last bits.
+        projection = np.ascontiguousarray(self.pca_.components_.T * self.scale_)
         return projection, self.pca_.mean_ @ projection

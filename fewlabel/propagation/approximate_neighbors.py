@@ -1,14 +1,17 @@
 """Nearest neighbors among so many images that not every pair can be compared."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fewlabel.arrays import Floats, Ints
+from fewlabel.arrays import Array, Floats, Ints, blocks
+from fewlabel.engine import UNFINISHED, loaded, run_parts
 from fewlabel.kernels import N_THREADS
 from fewlabel.parallel import for_each_block, log_duration
 from fewlabel.propagation.knn_graph import nearest_first
+from fewlabel.storage import StoredArray, row_parts, write
 
 MIN_RECALL = 0.95
 """Least share of a sample's exact neighbors that must be found."""
@@ -18,10 +21,11 @@ _ITERATIONS = 10
 _FIRST_PROBES = 4
 _SAMPLE_ROWS = 1_000
 _BLOCK_ROWS = 1_024
+_NEIGHBORS = np.dtype([("image", np.int32), ("distance", np.float32)])
 _logger = logging.getLogger(__name__)
 
 
-def approximate_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats, float]:
+def approximate_neighbors(X: StoredArray, n_neighbors: int) -> tuple[Ints, Floats, float]:
     """Find nearly all of each row's nearest neighbors among the other rows, by Euclidean distance.
 
     Rows lie in lists, by the nearest of 4 sqrt(n_samples) centroids, and a row is compared with
@@ -35,48 +39,62 @@ def approximate_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats, fl
         As of `fewlabel.propagation.knn_graph.nearest_neighbors`.
     recall
         The share of the exact neighbors of these 1,000 rows that is found.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
-    >>> neighbors, distances, recall = approximate_neighbors(X, n_neighbors=5)
-    >>> neighbors.shape, recall >= MIN_RECALL
-    ((3000, 5), True)
     """
-    index = _index(X)
-    recall = _probe_enough(index, X, n_neighbors)
-    neighbors = np.empty((len(X), n_neighbors), np.int32)
-    distances = np.empty((len(X), n_neighbors), np.float32)
+    path = UNFINISHED / "graph" / "lists.faiss"
+    recall = _write_lists(path, X, n_neighbors)
+    parts, inputs = row_parts(len(X)), [*X.files, path]
+    files = run_parts("graph/neighbors", _find_part, parts, path, X, n_neighbors, inputs=inputs)
+    found = StoredArray(*files)[:]
+    return found["image"], found["distance"], recall
+
+
+def _find_part(part: slice, path: Path, X: StoredArray, n_neighbors: int) -> Array:
+    """Return neighbors and distances of these rows, of shape (n_rows, n_neighbors)."""
+    lists = loaded(_mapped_lists, path)
+    found = np.empty((part.stop - part.start, n_neighbors), _NEIGHBORS)
 
     def find(rows: slice) -> None:
-        found = _search(index, X, np.arange(rows.start, rows.stop), n_neighbors)
-        neighbors[rows], distances[rows] = nearest_first(X, rows, found)
+        positions = np.arange(part.start + rows.start, part.start + rows.stop)
+        found["image"][rows], found["distance"][rows] = _search(lists, X, positions, n_neighbors)
 
-    for_each_block(find, len(X), block_rows=_BLOCK_ROWS, description="nearest neighbors")
-    return neighbors, distances, recall
+    for_each_block(find, len(found), block_rows=_BLOCK_ROWS, description="nearest neighbors")
+    return found
 
 
-def _index(X: Floats) -> Any:
-    """Put all rows into lists, by centroids of evenly spaced rows."""
+def _write_lists(path: Path, X: StoredArray, n_neighbors: int) -> float:
+    """Write all rows in lists, and how many to compare; return the recall of a sample."""
     import faiss
 
-    n_lists = int(_LISTS_PER_ROOT * len(X) ** 0.5)
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(X.shape[1]), X.shape[1], n_lists)
+    n_lists, n_columns = int(_LISTS_PER_ROOT * len(X) ** 0.5), X.shape[1]
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(n_columns), n_columns, n_lists)
     index.cp.niter = _ITERATIONS
     faiss.omp_set_num_threads(N_THREADS)
     with log_duration(f"{n_lists:,} lists of {len(X):,} images"):
         index.train(X[:: max(len(X) // (n_lists * _TRAINED_PER_LIST), 1)])
-        index.add(X)
+        for rows in blocks(X.shape):
+            index.add(X[rows])
+    recall = _probe_enough(index, X, n_neighbors)
+    write(path, lambda temporary: faiss.write_index(index, str(temporary)))
+    return recall
+
+
+def _mapped_lists(path: Path) -> Any:
+    """Return lists of which memory holds what is read, once for all processes of a machine."""
+    import faiss
+
+    index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    lists: Any = faiss.downcast_InvertedLists(index.invlists)
+    lists.prefetch_nthread = 0  # else 32 threads read ahead what is in memory already
     return index
 
 
-def _probe_enough(index: Any, X: Floats, n_neighbors: int) -> float:
-    """Set how many lists are compared, and return which share of a sample's neighbors is found."""
+def _probe_enough(index: Any, X: StoredArray, n_neighbors: int) -> float:
+    """Set how many lists are compared; return which share of a sample's neighbors is found."""
     rows = np.arange(0, len(X), -(-len(X) // _SAMPLE_ROWS))
-    exact = _exact(X, rows, n_neighbors)
+    exact, _ = _exact(X, rows, n_neighbors)
     index.nprobe = _FIRST_PROBES
     while True:
-        found = _search(index, X, rows, n_neighbors)
+        found, _ = _search(index, X, rows, n_neighbors)
         pairs = zip(exact, found, strict=True)
         recall = sum(len(np.intersect1d(*pair)) for pair in pairs) / exact.size
         _logger.info("%d of %d lists have %.1f %%", index.nprobe, index.nlist, 100 * recall)
@@ -85,28 +103,31 @@ def _probe_enough(index: Any, X: Floats, n_neighbors: int) -> float:
         index.nprobe *= 2
 
 
-def _search(index: Any, X: Floats, rows: Ints, n_neighbors: int) -> Ints:
-    """Return positions of other rows, of shape (len(rows), n_neighbors)."""
+def _search(index: Any, X: StoredArray, rows: Ints, n_neighbors: int) -> tuple[Ints, Floats]:
+    """Return positions and distances of other rows, each of shape (len(rows), n_neighbors)."""
     import faiss
 
     faiss.omp_set_num_threads(1)  # of this thread: blocks run beside each other
-    _, found = index.search(X[rows], n_neighbors + 1)
-    others = _without_own(found, rows)
+    squares, found = index.search(X[rows], n_neighbors + 1)
+    others, distances = _without_own(found, np.sqrt(squares), rows)
     too_few = np.flatnonzero((others < 0).any(axis=1))
     if len(too_few):
-        others[too_few] = _exact(X, rows[too_few], n_neighbors)
-    return others
+        others[too_few], distances[too_few] = _exact(X, rows[too_few], n_neighbors)
+    return others, distances
 
 
-def _exact(X: Floats, rows: Ints, n_neighbors: int) -> Ints:
+def _exact(X: StoredArray, rows: Ints, n_neighbors: int) -> tuple[Ints, Floats]:
     import faiss
 
+    everything = X[:]
     faiss.omp_set_num_threads(1)
-    _, found = faiss.knn(X[rows], X, n_neighbors + 1)
-    return _without_own(found, rows)
+    squares, found = faiss.knn(everything[rows], everything, n_neighbors + 1)
+    others, _ = _without_own(found, squares, rows)
+    # The products lose digits where distances are small; the differences do not.
+    return nearest_first(everything, rows, others)
 
 
-def _without_own(found: Ints, rows: Ints) -> Ints:
+def _without_own(found: Ints, distances: Floats, rows: Ints) -> tuple[Ints, Floats]:
     """Take out each row itself, or the last where it is not among so many equals."""
-    own_last = np.argsort(found == rows[:, None], axis=1, kind="stable")
-    return np.take_along_axis(found, own_last, axis=1)[:, :-1]
+    order = np.argsort(found == rows[:, None], axis=1, kind="stable")[:, :-1]
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)

@@ -3,41 +3,21 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.engine import Shared, run_parts
 from fewlabel.methods import Pool, PropagationMethod
-from fewlabel.parallel import progress
+from fewlabel.propagation.held_out import HeldOut, label_weights, surely_best
+from fewlabel.storage import StoredArray
 
 MIN_Z = 2.0
 _FOLD_LABELS = 1000
 _MAX_FOLDS = 5
 _MIN_LABELS = 10
-_TINY = 1e-9
+_PREDICTED = np.dtype([("label", np.int64), ("confidence", np.float32)])
 _logger = logging.getLogger(__name__)
-
-
-class HeldOut(NamedTuple):
-    """Labels predicted from the others.
-
-    Attributes
-    ----------
-    images : shape (n_labels,)
-        Positions of the labeled images.
-    predicted : shape (n_labels,)
-        Class, or -1.
-    confidence : shape (n_labels,)
-        As of the method.
-    predicted_by_half : shape (n_labels,)
-        Class by half of these others, or -1.
-    """
-
-    images: Ints
-    predicted: Ints
-    confidence: Floats
-    predicted_by_half: Ints
 
 
 def best_method(
@@ -68,88 +48,43 @@ def best_method(
         nothing = labeled[:0]
         return methods[first], HeldOut(nothing, nothing, np.zeros(0, np.float32), nothing)
     weights = label_weights(pool.assignment, labeled)
-    predicted = {
-        name: _predict(pool, method, labeled)
-        for name, method in progress(methods.items(), "predict each label from others")
-    }
+    shared = Shared("spread/pool", pool)
+    predicted = {name: _predict(shared, method, labeled) for name, method in methods.items()}
     right = {name: weights * (found == pool.y[labeled]) for name, (found, _) in predicted.items()}
     choice = surely_best(right, MIN_Z)
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
-    by_half, _ = _predict(pool, methods[choice], labeled, step=2)
+    by_half, _ = _predict(shared, methods[choice], labeled, step=2)
     return methods[choice], HeldOut(labeled, *predicted[choice], by_half)
 
 
-def surely_best(right: Mapping[str, Array], min_z: float) -> str:
-    """Return the first name, or that which is better by over `min_z` standard errors.
-
-    `right` has, of each name, how much each case counts if it is right, else 0.
-
-    Examples
-    --------
-    >>> surely_best({"a": np.array([1, 0, 0]), "b": np.array([1, 1, 1])}, 1.0)
-    'b'
-    """
-    first = next(iter(right))
-    gains = {name: np.subtract(values, right[first], dtype=float) for name, values in right.items()}
-    z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
-    best = max(z, key=lambda name: z[name])
-    return best if z[best] > min_z else first
-
-
-def load_held_out() -> HeldOut:
-    """Read what the stage `spread` wrote, if it is `verified`."""
-    import pandas as pd
-
-    from fewlabel.storage import verified
-
-    dtypes = dict.fromkeys(HeldOut._fields, np.int64) | {"confidence": np.float32}
-    table = pd.read_csv(verified("data/spread/held_out.csv"), dtype=dtypes)
-    return HeldOut(*(table[name].to_numpy() for name in HeldOut._fields))
-
-
-def held_out_accuracy(held_out: HeldOut, y: Ints) -> float | None:
-    """Return the share of labels that the others predict, None where nothing was predicted.
-
-    `y` is of shape (n_images,), -1 where unlabeled.
-
-    Examples
-    --------
-    >>> labeled = np.array([1, 2])
-    >>> found = HeldOut(labeled, np.array([3, 3]), np.ones(2), np.array([3, 3]))
-    >>> held_out_accuracy(found, np.array([-1, 3, 4]))
-    0.5
-    """
-    is_right = held_out.predicted == y[held_out.images]
-    return float(is_right.mean()) if len(is_right) else None
-
-
-def label_weights(assignment: Ints, labeled: Ints) -> Array:
-    """Return the share of each labeled image: as its cluster has images; they sum to 1.
-
-    Examples
-    --------
-    >>> label_weights(np.array([0, 0, 0, 1]), np.array([1, 3]))
-    array([0.75, 0.25])
-    """
-    weights = np.bincount(assignment)[assignment[labeled]]
-    share: Array = weights / weights.sum()
-    return share
-
-
 def _predict(
-    pool: Pool, method: PropagationMethod, labeled: Ints, *, step: int = 1
+    pool: Shared, method: PropagationMethod, labeled: Ints, *, step: int = 1
 ) -> tuple[Ints, Floats]:
     """Return class and confidence of each labeled image, from every `step`-th other label."""
     n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
+    name = f"spread/{method.name}-{step}"
+    files = run_parts(name, _predict_fold, range(n_folds), pool, method, n_folds, step)
     predicted = np.full(len(labeled), -1)
     confidence = np.zeros(len(labeled), np.float32)
-    for fold in range(n_folds):
-        is_held_out = np.arange(len(labeled)) % n_folds == fold
-        images, others = labeled[is_held_out], labeled[~is_held_out]
-        pseudo_labels, confidences = method.propagate(_only(pool, labeled, others[::step]))
-        predicted[is_held_out], confidence[is_held_out] = pseudo_labels[images], confidences[images]
+    for fold, file in enumerate(files):
+        found = StoredArray(file)[:]
+        predicted[fold::n_folds], confidence[fold::n_folds] = found["label"], found["confidence"]
     return predicted, confidence
+
+
+def _predict_fold(
+    fold: int, shared: Shared, method: PropagationMethod, n_folds: int, step: int
+) -> Array:
+    """Return the same of every `n_folds`-th labeled image, from those of the other folds."""
+    pool: Pool = shared.get()
+    labeled = np.flatnonzero(pool.y >= 0)
+    is_held_out = np.arange(len(labeled)) % n_folds == fold
+    images, others = labeled[is_held_out], labeled[~is_held_out]
+    pseudo_labels, confidence = method.propagate(_only(pool, labeled, others[::step]))
+    found = np.empty(len(images), _PREDICTED)
+    found["label"], found["confidence"] = pseudo_labels[images], confidence[images]
+    return found
 
 
 def _only(pool: Pool, labeled: Ints, kept: Ints) -> Pool:
@@ -157,7 +92,7 @@ def _only(pool: Pool, labeled: Ints, kept: Ints) -> Pool:
     gone = np.setdiff1d(labeled, kept)
     y = pool.y.copy()
     y[gone] = -1
-    nearest = kept[_nearest(pool.features()[gone], pool.features()[kept])]
+    nearest = kept[_nearest(pool.features[gone], pool.features[kept])]
     assignment = np.arange(pool.assignment.max() + 1)
     still = np.isin(pool.assignment[gone], pool.assignment[kept])
     assignment[pool.assignment[gone[~still]]] = pool.assignment[nearest[~still]]

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 from sklearn.kernel_ridge import KernelRidge
 
-from fewlabel.arrays import Floats, Ints, Transformer, blocks
+from fewlabel.arrays import Floats, Indexed, Ints, Transformer, blocks
 from fewlabel.parallel import for_each_block, log_duration
 from fewlabel.rows import ImageRows, scale_to_length, transformed
 
@@ -20,7 +20,7 @@ _PIXELS_PER_SHIFT = 28
 
 
 def examples(
-    labeled: Ints, features: Floats, images: ImageRows, embedding: Transformer
+    labeled: Ints, features: Indexed, images: ImageRows, embedding: Transformer
 ) -> tuple[Ints, Floats]:
     """Choose what a regression learns from: labeled images and shifted copies, 10,000 at most.
 
@@ -75,7 +75,7 @@ def shifts(image_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     ]
 
 
-def class_scores(features: Floats, labeled_features: Floats, y: Ints, n_classes: int) -> Floats:
+def class_scores(features: Indexed, labeled_features: Floats, y: Ints, n_classes: int) -> Floats:
     """Return scores of each class for each image, from the labeled ones.
 
     Ridge regression (penalty 0.1) from the cosine of images, through the kernel

@@ -8,7 +8,6 @@ from joblib import cpu_count
 
 from fewlabel.arrays import Array, Floats, Graph, Ints
 from fewlabel.parallel import for_each_block, progress
-from fewlabel.rows import scale_to_length
 
 _BLOCK_ROWS = 128
 _STRIDE = 32
@@ -64,7 +63,7 @@ def nearest_neighbors(X: Floats, n_neighbors: int) -> tuple[Ints, Floats]:
     return neighbors, distances
 
 
-def nearest_first(X: Floats, rows: slice, found: Ints) -> tuple[Ints, Floats]:
+def nearest_first(X: Floats, rows: slice | Ints, found: Ints) -> tuple[Ints, Floats]:
     """Sort positions in X by their distance from each of these rows, and return both."""
     offsets = X[found] - X[rows, None]
     exact = np.sqrt(np.einsum("ijk,ijk->ij", offsets, offsets))
@@ -149,28 +148,18 @@ def smooth(graph: Graph, seeds: Floats, *, alpha: float, n_iterations: int) -> F
     Seeds are scores, not negative, of shape (n_samples, n_classes); so is the result, whose rows
     sum to one and are uniform where nothing reaches.
     """
-    scores = _diffuse(graph, seeds, alpha, n_iterations)
+    scores = diffuse(graph, seeds, alpha, n_iterations)
     total = scores.sum(axis=1, keepdims=True)
     reached = total > 0
     return np.where(reached, scores / np.where(reached, total, 1), np.float32(1 / seeds.shape[1]))
 
 
-def graph_smoothed_features(graph: Graph, X: Floats, *, alpha: float, n_iterations: int) -> Floats:
-    """Smooth the features of images over the graph, and append half of the features themselves.
+def diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floats:
+    """Add to the row of each image those of its neighbors, and of theirs.
 
-    Clusters of these follow the graph that labels spread over, and their representatives are
-    typical of it; smoothed features alone would let unlike images represent a cluster.
-
-    Other arguments are as of `spread_labels`. The result is of shape (n_samples, 2 * n_features):
-    rows of X diffused over the graph, each of the length that it had, then half of X.
+    Rows are of shape (n_samples, n_columns), and so is the result, of which each column depends on
+    that column alone. Other arguments are as of `spread_labels`.
     """
-    length = np.linalg.norm(X, axis=1, keepdims=True)
-    smoothed = scale_to_length(_diffuse(graph, X, alpha, n_iterations), length)
-    return np.hstack([smoothed, X / 2])
-
-
-def _diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floats:
-    """Add to the row of each image those of its neighbors, and of theirs."""
     starts = range(0, len(rows), _DIFFUSED_ROWS)
     blocks = [slice(start, start + _DIFFUSED_ROWS) for start in starts]
     neighbors = [graph[block] for block in blocks]

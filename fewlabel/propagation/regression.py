@@ -1,5 +1,7 @@
 """Kernel regression from the labels, combined with the kNN graph."""
 
+from functools import partial
+
 import numpy as np
 from pydantic import Field
 
@@ -8,6 +10,7 @@ from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import smooth, spread_labels
+from fewlabel.rows import MappedRows
 
 
 class Settings(PropagationMethod):
@@ -35,12 +38,12 @@ def _scores(pool: Pool) -> Floats:
     labeled = np.flatnonzero(pool.y >= 0)
     if not len(labeled):
         return np.zeros((len(pool.y), pool.n_classes), np.float32)
-    features = pool.features()
+    features = pool.features
     positions, example_features = examples(labeled, features, pool.images(), pool.embedding())
-    if pool.has_ordered_components():
+    if pool.ordered_components:
         n_components = max(MIN_COMPONENTS, len(labeled))
-        features = leading_components(features, n_components)
-        example_features = leading_components(example_features, n_components)
+        lead = partial(leading_components, n_components=n_components)
+        features, example_features = MappedRows(features, lead), lead(example_features)
     return class_scores(features, example_features, pool.y[positions], pool.n_classes)
 
 

@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fewlabel.arrays import Floats
+from fewlabel.arrays import Indexed
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Clusters
 from fewlabel.parallel import log_duration
+from fewlabel.storage import row_parts
 
 MAX_FITTED = 100_000
 _FITTED_PER_CLUSTER = 50
 
 
-def fit_clusters(clustering: Any, X: Floats) -> Clusters:
+def fit_clusters(clustering: Any, X: Indexed) -> Clusters:
     """Fit a KMeans or MiniBatchKMeans; find each image's cluster and each one's representative.
 
     The distance is Euclidean, to the centroid; the representative is the image that is nearest to
@@ -45,9 +46,14 @@ def fit_clusters(clustering: Any, X: Floats) -> Clusters:
         log_duration(f"k-means: {clustering.n_clusters:,} clusters of {len(X):,} images"),
     ):
         n_fitted = max(MAX_FITTED, _FITTED_PER_CLUSTER * clustering.n_clusters)
-        assignment = clustering.fit(X[:: max(len(X) // n_fitted, 1)]).predict(X)
-    offsets = X - clustering.cluster_centers_[assignment]
-    distance = np.sqrt(np.einsum("ij,ij->i", offsets, offsets)).astype(np.float32)
+        clustering.fit(X[:: max(len(X) // n_fitted, 1)])
+        assignment = np.empty(len(X), np.int32)
+        distance = np.empty(len(X), np.float32)
+        for part in row_parts(len(X)):
+            rows = X[part]
+            assignment[part] = clustering.predict(rows)
+            offsets = rows - clustering.cluster_centers_[assignment[part]]
+            distance[part] = np.sqrt(np.einsum("ij,ij->i", offsets, offsets))
     by_cluster = np.lexsort((distance, assignment))
     clusters, first = np.unique(assignment[by_cluster], return_index=True)
     if len(clusters) < clustering.n_clusters:

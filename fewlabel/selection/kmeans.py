@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fewlabel.arrays import Floats
+from fewlabel.arrays import Floats, Indexed
 from fewlabel.methods import Clusters, PositiveInt, SelectionMethod
 
 SEEDING_SAMPLES = 10_000
@@ -28,7 +28,7 @@ class Settings(SelectionMethod):
         init = sampled_kmeans_plusplus if self.init == "k-means++" else self.init
         return KMeans(n_clusters, **dict(self) | {"init": init}, random_state=seed)
 
-    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
+    def select(self, X: Indexed, *, n_clusters: int, seed: int) -> Clusters:
         from fewlabel.selection.clusters import fit_clusters
 
         return fit_clusters(self.build(n_clusters, seed), X)

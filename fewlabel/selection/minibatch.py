@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from fewlabel.arrays import Floats
+from fewlabel.arrays import Indexed
 from fewlabel.methods import Clusters, PositiveInt, SelectionMethod
 
 
@@ -18,7 +18,7 @@ class Settings(SelectionMethod):
 
         return MiniBatchKMeans(n_clusters, **dict(self), random_state=seed)
 
-    def select(self, X: Floats, *, n_clusters: int, seed: int) -> Clusters:
+    def select(self, X: Indexed, *, n_clusters: int, seed: int) -> Clusters:
         from fewlabel.selection.clusters import fit_clusters
 
         return fit_clusters(self.build(n_clusters, seed), X)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from fewlabel.datasets.image_files import decoded_image
 from fewlabel.methods import DatasetMethod
-from fewlabel.storage import load_array
+from fewlabel.storage import stored_array
 
 _MAX_PIXELS = 640
 
@@ -20,14 +20,14 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
     of such files.
     """
     folder = dataset.own_files if dataset.own_files and dataset.own_files.is_dir() else None
-    arrays = load_array("data/raw/train_images.npy", mmap_mode="r")
+    arrays = stored_array("data/raw/train_images.npy")
 
     def read(position: int, small: bool) -> bytes:
         if folder and not small:
             with decoded_image(folder / names[position], _MAX_PIXELS) as (image, _):
                 image.thumbnail((_MAX_PIXELS, _MAX_PIXELS))
         else:
-            image = Image.fromarray(arrays[position])
+            image = Image.fromarray(arrays[position : position + 1][0])
         encoded = io.BytesIO()
         image.save(encoded, "PNG")
         return encoded.getvalue()

@@ -1,0 +1,88 @@
+"""Labels predicted from the others: what they say of a method, and of each other."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from fewlabel.arrays import Array, Floats, Ints
+
+_TINY = 1e-9
+
+
+class HeldOut(NamedTuple):
+    """Labels predicted from the others.
+
+    Attributes
+    ----------
+    images : shape (n_labels,)
+        Positions of the labeled images.
+    predicted : shape (n_labels,)
+        Class, or -1.
+    confidence : shape (n_labels,)
+        As of the method.
+    predicted_by_half : shape (n_labels,)
+        Class by half of these others, or -1.
+    """
+
+    images: Ints
+    predicted: Ints
+    confidence: Floats
+    predicted_by_half: Ints
+
+
+def load_held_out() -> HeldOut:
+    """Read what the stage `spread` wrote, if it is `verified`."""
+    import pandas as pd
+
+    from fewlabel.storage import verified
+
+    dtypes = dict.fromkeys(HeldOut._fields, np.int64) | {"confidence": np.float32}
+    table = pd.read_csv(verified("data/spread/held_out.csv"), dtype=dtypes)
+    return HeldOut(*(table[name].to_numpy() for name in HeldOut._fields))
+
+
+def held_out_accuracy(held_out: HeldOut, y: Ints) -> float | None:
+    """Return the share of labels that the others predict, None where nothing was predicted.
+
+    `y` is of shape (n_images,), -1 where unlabeled.
+
+    Examples
+    --------
+    >>> labeled = np.array([1, 2])
+    >>> found = HeldOut(labeled, np.array([3, 3]), np.ones(2), np.array([3, 3]))
+    >>> held_out_accuracy(found, np.array([-1, 3, 4]))
+    0.5
+    """
+    is_right = held_out.predicted == y[held_out.images]
+    return float(is_right.mean()) if len(is_right) else None
+
+
+def label_weights(assignment: Ints, labeled: Ints) -> Array:
+    """Return the share of each labeled image: as its cluster has images; they sum to 1.
+
+    Examples
+    --------
+    >>> label_weights(np.array([0, 0, 0, 1]), np.array([1, 3]))
+    array([0.75, 0.25])
+    """
+    weights = np.bincount(assignment)[assignment[labeled]]
+    share: Array = weights / weights.sum()
+    return share
+
+
+def surely_best(right: Mapping[str, Array], min_z: float) -> str:
+    """Return the first name, or that which is better by over `min_z` standard errors.
+
+    `right` has, of each name, how much each case counts if it is right, else 0.
+
+    Examples
+    --------
+    >>> surely_best({"a": np.array([1, 0, 0]), "b": np.array([1, 1, 1])}, 1.0)
+    'b'
+    """
+    first = next(iter(right))
+    gains = {name: np.subtract(values, right[first], dtype=float) for name, values in right.items()}
+    z = {name: gain.sum() / max(np.linalg.norm(gain), _TINY) for name, gain in gains.items()}
+    best = max(z, key=lambda name: z[name])
+    return best if z[best] > min_z else first
