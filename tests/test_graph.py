@@ -195,6 +195,19 @@ def test_what_no_label_reaches_is_uniform():
     np.testing.assert_allclose(spread[2:], 1 / 5)
 
 
+def test_the_order_of_images_changes_no_bit():
+    *_, graph = random_graph()
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(graph.shape[0]) < 0.2, rng.integers(0, 3, graph.shape[0]), -1)
+    settings = {"n_classes": 3, "alpha": 0.9, "n_iterations": 30}
+    plain, ordered = (
+        spread_labels(graph, y, np.ones(len(y)), order=order, **settings)
+        for order in (None, rng.permutation(len(y)))
+    )
+    np.testing.assert_array_equal(ordered, plain)
+    assert len(np.unique(plain[:, 0])) > 10
+
+
 @pytest.fixture
 def smoothed(tmp_path, monkeypatch, vouch):
     """Return a function from a graph and features to all rows of `SmoothedFeatures`."""

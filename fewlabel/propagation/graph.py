@@ -4,7 +4,7 @@ from pydantic import Field
 
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.methods import Pool, PositiveInt, PropagationMethod
-from fewlabel.propagation.confidence import best_class, cluster_weights
+from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
 from fewlabel.propagation.knn_graph import spread_labels
 
 
@@ -49,5 +49,8 @@ def spread_over_graph(
     weights = cluster_weights(assignment, y)
     # The margin needs a second class, if one that no image has.
     n_classes = max(n_classes, 2)
-    spread = spread_labels(affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations)
+    order = by_cluster(assignment)
+    spread = spread_labels(
+        affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations, order=order
+    )
     return best_class(spread, y)

@@ -8,7 +8,7 @@ from pydantic import Field
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
-from fewlabel.propagation.confidence import best_class, cluster_weights
+from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
 from fewlabel.propagation.knn_graph import smooth, spread_labels
 from fewlabel.rows import MappedRows
 
@@ -84,13 +84,16 @@ def combine_with_graph(
     """
     labeled = np.flatnonzero(y >= 0)
     weights, n_classes = cluster_weights(assignment, y), scores.shape[1]
-    spread = spread_labels(affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations)
+    order = by_cluster(assignment)
+    spread = spread_labels(
+        affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations, order=order
+    )
     own = np.maximum(scores, 0)
     own *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     own[labeled] = np.eye(n_classes, dtype=np.float32)[y[labeled]]
     neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
-    smoothed = smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations)
+    smoothed = smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations, order=order)
     return best_class(_as_varied_as(own, smoothed), y)
 
 
