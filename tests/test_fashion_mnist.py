@@ -1,18 +1,10 @@
 """The default pipeline on real Fashion-MNIST, through the real `dvc` command."""
 
-import os
-import shutil
-import sys
-
-import numpy as np
-import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.stands import lock_at
-from benchmarks.workspace import record_outputs, workspace
-from fewlabel.storage import save_array, save_table
-from tests.conftest import BEFORE_TRAINING, STRANGERS, Project
+from benchmarks.workspace import workspace
 
 # The whole run takes ten minutes where the machine is busy.
 pytestmark = [pytest.mark.network, pytest.mark.timeout(1800)]
@@ -57,27 +49,3 @@ def test_this_cpu_gives_the_recorded_bytes_up_to_the_pseudo_labels(run):
     ]
     assert len(before_training) == 10
     assert [name for name in before_training if here[name] != recorded[name]] == []
-
-
-@pytest.fixture(scope="module")
-def of_6000(run, tmp_path_factory):
-    """Return the project with a tenth of the training images, reproduced up to the training."""
-    folder = tmp_path_factory.mktemp("of_6000") / "project"
-    shutil.copytree(run[-1], folder, ignore=shutil.ignore_patterns("cache"))
-    raw = folder / "data" / "raw"
-    for name in ("train_images", "train_labels"):
-        save_array(raw / f"{name}.npy", np.load(raw / f"{name}.npy")[:6000])
-    save_table(raw / "train_files.csv", pd.read_csv(raw / "train_files.csv")[:6000])
-    project = Project(folder, dict(os.environ))
-    for stage in BEFORE_TRAINING:
-        record_outputs(folder)
-        project.run(sys.executable, "-m", f"stages.{stage}")
-    record_outputs(folder)
-    return project
-
-
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_another_machine_writes_the_same_bytes(of_6000, stranger):
-    before = of_6000.hashes("data", "models", "metrics")
-    of_6000.run_before_training(stranger)
-    assert of_6000.hashes("data", "models", "metrics") == before
