@@ -9,13 +9,17 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_info
 
 from fewlabel.arrays import Array
 from fewlabel.errors import FewlabelError
@@ -35,6 +39,10 @@ from fewlabel.text import one_line
 ENGINE = "FEWLABEL_ENGINE"
 UNFINISHED = Path("data/unfinished")
 WORKER_ENVIRONMENT = {"LOKY_MAX_CPU_COUNT": "1"}  # each works on one core
+_COMPUTE = {
+    *("faiss-cpu", "keras", "numpy", "onnxruntime", "pillow", "scikit-learn", "scipy"),
+    *("tensorflow", "tensorflow_cpu", "tensorflow-cpu"),
+}
 _PER_SUBMIT = 5_000  # tasks; with many more, a scheduler answers no more
 _ALLOWED = re.compile(r"threads|dask:[1-9]\d{0,2}|(tcp|tls)://\S+:\d+")
 _TIMEOUT = 20  # seconds
@@ -70,11 +78,12 @@ def run_parts(
     """
     hashes = {str(path): hash_of(path) for path in inputs}
     about = [step.__module__, step.__qualname__, repr(arguments), hashes, _code()]
-    folder = UNFINISHED / name
-    tasks = []
+    files, tasks = [], []
     for number, part in enumerate(parts):
         key = hashlib.sha256(json.dumps([*about, repr(part)]).encode()).hexdigest()
-        file = folder / f"{number:05}.npy"
+        # With its key, since a worker may still make a part that nobody waits for any more.
+        file = UNFINISHED / name / f"{number:05}-{key[:16]}.npy"
+        files.append(file)
         if not _is_made(file, key):
             tasks.append((file, key, step, part, *arguments))
     if len(tasks) < len(parts):
@@ -84,7 +93,7 @@ def run_parts(
             _make(*task)
     else:
         _make_on_dask(tasks, name)
-    return [folder / f"{number:05}.npy" for number in range(len(parts))]
+    return files
 
 
 def finish(name: str) -> None:
@@ -141,10 +150,11 @@ def _make(file: Path, key: str, step: Callable[..., Array], part: Any, *argument
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """Return a hash of this package."""
+    """Return a hash of this package, and of the versions of what computes."""
     package = Path(__file__).parent
     contents = [file.read_bytes() for file in sorted(package.rglob("*.py"))]
-    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+    found = [f"{d.name} {d.version}" for d in distributions() if d.name in _COMPUTE]
+    return hashlib.sha256(b"\0".join([*contents, *map(str.encode, sorted(found))])).hexdigest()
 
 
 def _engine() -> str:
@@ -157,25 +167,40 @@ def _engine() -> str:
     return engine
 
 
-def _identity() -> tuple[str, dict[str, str | None]]:
-    """Return what decides the bytes that a process writes."""
-    return _code(), pinned()
+def _identity() -> str:
+    """Return what decides the bytes that a process writes: code, versions, kernels in use."""
+    kernels = {info["architecture"] for info in threadpool_info() if info["user_api"] == "blas"}
+    return f"{_code()} {pinned()} {sorted(kernels)}"
+
+
+def _check_identity(expected: str) -> None:
+    if _identity() != expected:
+        raise FewlabelError(
+            f"a worker on {platform.node()} would give other bytes; start it again, by `python -m "
+            "fewlabel.worker` in this checkout, with the versions of requirements/"
+        )
 
 
 def _make_on_dask(tasks: list[tuple[Any, ...]], name: str) -> None:
-    from distributed import as_completed
-
+    try:
+        from distributed import as_completed
+    except ModuleNotFoundError as error:
+        raise FewlabelError(
+            f"{ENGINE} is {_engine()}, which needs more: pip install 'fewlabel[cluster]'"
+        ) from error
     client = _client()
     root = str(Path.cwd())
     with _one_sentence():
         for start in range(0, len(tasks), _PER_SUBMIT):
             some = tasks[start : start + _PER_SUBMIT]
-            futures = [client.submit(_in_folder, root, *task, pure=False) for task in some]
+            submit = partial(client.submit, _in_folder, root, _identity(), pure=False)
+            futures = [submit(*task) for task in some]
             for future in progress(as_completed(futures), name, total=len(futures)):
                 future.result()
 
 
-def _in_folder(root: str, *task: Any) -> None:
+def _in_folder(root: str, identity: str, *task: Any) -> None:
+    _check_identity(identity)
     try:
         with chdir(root), fixed_threads():
             _make(*task)
@@ -192,7 +217,7 @@ def _client() -> Any:
     from distributed import Client, LocalCluster
 
     engine = _engine()
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with _one_sentence():
         if engine.startswith("dask:"):
             cluster = LocalCluster(
@@ -201,10 +226,14 @@ def _client() -> Any:
                 memory_limit=0,  # without a limit, nothing is spilled to disk
                 env=WORKER_ENVIRONMENT,
                 dashboard_address=":0",
+                silence_logs=logging.CRITICAL,  # what matters is raised
             )
             client = Client(cluster)
         else:
-            client = Client(engine, timeout=_TIMEOUT)
+            try:
+                client = Client(engine, timeout=_TIMEOUT)
+            except TypeError as error:  # tls:// without certificates
+                raise FewlabelError(f"{ENGINE} is {engine}, but {one_line(error)}") from error
         _logger.info("engine: %s, dashboard %s", engine, client.dashboard_link)
         try:
             client.wait_for_workers(1, _TIMEOUT)
@@ -213,12 +242,6 @@ def _client() -> Any:
                 f"{engine} has no worker; start some by `python -m fewlabel.worker {engine}`"
             ) from error
         client.run(_loaded.cache_clear)
-        for worker, about in client.run(_identity).items():
-            if about != _identity():
-                raise FewlabelError(
-                    f"the worker {worker} would give other bytes; start it again, by `python -m "
-                    "fewlabel.worker` in this checkout"
-                )
     return client
 
 
@@ -235,8 +258,6 @@ def _one_sentence() -> Iterator[None]:
             f"workers were killed at the same part again and again ({error.task}): most often they "
             "have too little memory; start fewer on a machine"
         ) from error
-    except FewlabelError:
-        raise
     except (OSError, TimeoutError, FutureCancelledError) as error:
         raise FewlabelError(
             f"{ENGINE} is {_engine()}, but no scheduler answers there ({one_line(error)}); start "

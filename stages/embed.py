@@ -45,9 +45,9 @@ def main(params: Params) -> None:
     features = StoredArray(*files["train"])
     check_features(features, method.name, getattr(method, "n_components", 0))
     save_array("data/embedded/train_embedding.npy", MappedRows(features, method.leading))
+    save_joblib("models/embedding.joblib", embedding)
     for split, shards in files.items():
         save_shards(f"data/embedded/{split}_features.npy", shards)
-    save_joblib("models/embedding.joblib", embedding)
     finish("embed")
 
 

@@ -24,23 +24,28 @@ from fewlabel.storage import (
 def main(params: Params) -> None:
     """Write the pseudo-label and the confidence of every image, each of shape (n_images,).
 
-    Images that are to get no label have the class -1, and the least confidence. held_out.csv has
-    what each label would be by the others (`fewlabel.propagation.held_out.HeldOut`).
+    Images that are to get no label have the class -1, and the least confidence. held_out.csv is a
+    `fewlabel.propagation.held_out.HeldOut`.
     """
-    image_shape = load_rows("train").image_shape
-    embed = suited_facts("embeddings", params.embed.method, image_shape)
+    rows = load_rows("train")
+    embed = suited_facts("embeddings", params.embed.method, rows.image_shape)
+    features, graph = "data/embedded/train_features.npy", "data/graph/affinity.npz"
+    embedding, distance = "models/embedding.joblib", "data/clusters/distance.npy"
+    normalization = "models/normalization.joblib"
+    files = features, graph, embedding, distance, normalization, *rows.images.files
     pool = Pool(
         y=load_array("data/representatives/labels.npy"),
         n_classes=len(load_json(verified("data/raw/class_names.json"))),
         assignment=load_array("data/clusters/assignment.npy"),
-        distance=partial(load_array, "data/clusters/distance.npy"),
-        affinity=partial(loaded, load_graph, "data/graph/affinity.npz"),
+        distance=partial(load_array, distance),
+        affinity=partial(loaded, load_graph, graph),
         images=partial(load_rows, "train"),
-        features=stored_array("data/embedded/train_features.npy"),
-        embedding=partial(loaded, load_joblib, "models/embedding.joblib"),
+        features=stored_array(features),
+        embedding=partial(loaded, load_joblib, embedding),
         ordered_components=embed.ordered_components,
     )
-    method, held_out = best_method(pool, possible("propagation", params.propagate))
+    methods = possible("propagation", params.propagate)
+    method, held_out = best_method(pool, methods, files=files)
     pseudo_labels, confidence = method.propagate(pool)
     excluded = load_array("data/representatives/excluded.npy")
     pseudo_labels[excluded], confidence[excluded] = -1, -np.inf

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,11 +90,11 @@ def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
 def test_a_cluster_without_its_label_joins_that_of_the_nearest(pool):
     # The labels of images 0 to 29 are 0, 1, 2, 0 and so on, and the nearest is never the same.
     labeled = np.arange(30)
-    predicted, _ = comparison._predict(Shared("pool", pool), Cluster(), labeled)
+    predicted, _ = comparison._predict(Shared("pool", pool), Cluster(), labeled=labeled)
     assert not (predicted == pool.y[:30]).any()
     # Of sorted classes, it is, except at both borders.
     pool = replace(pool, y=np.where(np.arange(60) < 30, np.arange(60) // 10, -1))
-    right = comparison._predict(Shared("pool", pool), Cluster(), labeled)[0] == pool.y[:30]
+    right = comparison._predict(Shared("pool", pool), Cluster(), labeled=labeled)[0] == pool.y[:30]
     assert right.sum() >= 26
     assert right[[0, 5, 15, 25, 29]].all()
 
@@ -120,3 +121,20 @@ def test_it_says_what_it_took_and_why(pool, caplog):
         "propagation: second (labels predicted from others are right: first 50.0%, second 100.0%)"
         in caplog.text
     )
+
+
+class Logs(PropagationMethod):
+    """Writes a line each time."""
+
+    def propagate(self, pool):
+        """Return that everything is of class 0."""
+        with Path("log").open("a") as file:
+            file.write("x")
+        return np.zeros(len(pool.y), int), np.ones(len(pool.y))
+
+
+def test_what_was_predicted_from_other_files_is_not_taken(pool):
+    for content, n_calls in (("a", 10), ("a", 10), ("b", 20)):
+        Path("graph").write_text(content)
+        best_method(pool, {"logs": Logs()}, files=["graph"])
+        assert len(Path("log").read_text()) == n_calls

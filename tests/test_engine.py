@@ -118,6 +118,12 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         run_parts("squares", squares, PARTS, "log")
 
 
+def test_a_scheduler_behind_tls_needs_certificates(monkeypatch):
+    monkeypatch.setenv(engine.ENGINE, "tls://127.0.0.1:9")
+    with pytest.raises(FewlabelError, match=r"FEWLABEL_ENGINE is tls://127.0.0.1:9, but"):
+        run_parts("squares", squares, PARTS, "log")
+
+
 def killed_once(part, log):
     """End this process, the first time."""
     lines = squares(part, log)
@@ -166,9 +172,10 @@ def test_a_scheduler_and_workers_of_their_own(monkeypatch):
         np.testing.assert_array_equal(StoredArray(*files)[:], [0, 1, 4, 9, 16])
         with pytest.raises(FewlabelError, match="a worker cannot use nowhere/log: No such file"):
             run_parts("squares", squares, PARTS, "nowhere/log")
-        monkeypatch.setattr(engine, "pinned", dict)
-        with pytest.raises(FewlabelError, match="would give other bytes; start it again"):
-            engine._client.__wrapped__()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "pinned", dict)
+            with pytest.raises(FewlabelError, match="would give other bytes; start it again"):
+                run_parts("others", squares, PARTS, "log")
         scheduler.kill()
         with pytest.raises(FewlabelError, match="which keeps what is finished"):
             run_parts("cubes", squares, PARTS, "log")

@@ -119,12 +119,25 @@ def _search(index: Any, X: StoredArray, rows: Ints, n_neighbors: int) -> tuple[I
 def _exact(X: StoredArray, rows: Ints, n_neighbors: int) -> tuple[Ints, Floats]:
     import faiss
 
-    everything = X[:]
     faiss.omp_set_num_threads(1)
-    squares, found = faiss.knn(everything[rows], everything, n_neighbors + 1)
+    queries = X[rows]
+    squares = np.full((len(rows), n_neighbors + 1), np.inf, np.float32)
+    found = np.full(squares.shape, -1)
+    for part in blocks(X.shape):
+        some = X[part]
+        more = faiss.knn(queries, some, min(n_neighbors + 1, len(some)))
+        squares = np.hstack([squares, more[0]])
+        found = np.hstack([found, more[1] + part.start])
+        best = np.argsort(squares, axis=1, kind="stable")[:, : n_neighbors + 1]
+        squares = np.take_along_axis(squares, best, axis=1)
+        found = np.take_along_axis(found, best, axis=1)
     others, _ = _without_own(found, squares, rows)
     # The products lose digits where distances are small; the differences do not.
-    return nearest_first(everything, rows, others)
+    near, position = np.unique(others, return_inverse=True)
+    points = np.vstack([X[near], queries])
+    own = np.arange(len(near), len(points))
+    ordered, distances = nearest_first(points, own, position.reshape(others.shape))
+    return near[ordered], distances
 
 
 def _without_own(found: Ints, distances: Floats, rows: Ints) -> tuple[Ints, Floats]:

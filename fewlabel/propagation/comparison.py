@@ -1,8 +1,10 @@
 """Which method propagates labels best, told by the labels that there are."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 def best_method(
-    pool: Pool, methods: Mapping[str, PropagationMethod]
+    pool: Pool, methods: Mapping[str, PropagationMethod], *, files: Sequence[str | Path] = ()
 ) -> tuple[PropagationMethod, HeldOut]:
     """Return the first method, or the one that predicts labels best if it surely does.
 
@@ -36,6 +38,8 @@ def best_method(
         With fewer than 10 labels, nothing is predicted.
     methods
         Their names, for the log, and settings.
+    files
+        What the pool's functions and features read.
 
     Returns
     -------
@@ -49,25 +53,32 @@ def best_method(
         return methods[first], HeldOut(nothing, nothing, np.zeros(0, np.float32), nothing)
     weights = label_weights(pool.assignment, labeled)
     shared = Shared("spread/pool", pool)
-    predicted = {name: _predict(shared, method, labeled) for name, method in methods.items()}
+    predict = partial(_predict, shared, labeled=labeled, files=files)
+    predicted = {name: predict(method) for name, method in methods.items()}
     right = {name: weights * (found == pool.y[labeled]) for name, (found, _) in predicted.items()}
     choice = surely_best(right, MIN_Z)
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
-    by_half, _ = _predict(shared, methods[choice], labeled, step=2)
+    by_half, _ = predict(methods[choice], step=2)
     return methods[choice], HeldOut(labeled, *predicted[choice], by_half)
 
 
 def _predict(
-    pool: Shared, method: PropagationMethod, labeled: Ints, *, step: int = 1
+    pool: Shared,
+    method: PropagationMethod,
+    *,
+    labeled: Ints,
+    files: Sequence[str | Path] = (),
+    step: int = 1,
 ) -> tuple[Ints, Floats]:
     """Return class and confidence of each labeled image, from every `step`-th other label."""
     n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
     name = f"spread/{method.name}-{step}"
-    files = run_parts(name, _predict_fold, range(n_folds), pool, method, n_folds, step)
+    arguments = pool, method, n_folds, step
+    parts = run_parts(name, _predict_fold, range(n_folds), *arguments, inputs=files)
     predicted = np.full(len(labeled), -1)
     confidence = np.zeros(len(labeled), np.float32)
-    for fold, file in enumerate(files):
+    for fold, file in enumerate(parts):
         found = StoredArray(file)[:]
         predicted[fold::n_folds], confidence[fold::n_folds] = found["label"], found["confidence"]
     return predicted, confidence

@@ -56,5 +56,7 @@ class SmoothedFeatures:
 def _smooth_part(
     columns: slice, graph: str, X: StoredArray, alpha: float, n_iterations: int
 ) -> Floats:
-    some = np.vstack([X[rows][:, columns] for rows in blocks(X.shape)])
+    some = np.empty((len(X), len(range(*columns.indices(X.shape[1])))), X.dtype)
+    for rows in blocks(X.shape):
+        some[rows] = X[rows][:, columns]
     return diffuse(loaded(load_graph, graph), some, alpha, n_iterations)
