@@ -20,15 +20,15 @@ TARGET = "dvc.yaml:evaluate_propagation"
 def cluster(folder: Path, n_workers: int) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """Start a scheduler and workers in a checkout; yield its address, and their processes."""
 
-    def start(*words: str) -> subprocess.Popen:
+    def start(*words: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen:
         command = [sys.executable, "-m", *words]
-        return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=folder, stderr=stderr, text=True)
 
-    processes = [
-        start("distributed.cli.dask_scheduler", "--port", "0", "--dashboard-address", ":0")
-    ]
+    options = ["--port", "0", "--dashboard-address", ":0"]
+    scheduler = start("distributed.cli.dask_scheduler", *options, stderr=subprocess.PIPE)
+    processes = [scheduler]
     try:
-        lines = processes[0].stderr or ()
+        lines = scheduler.stderr or ()
         address = next(line.split()[-1] for line in lines if "Scheduler at:" in line)
         processes += [start("fewlabel.worker", address) for _ in range(n_workers)]
         yield address, processes

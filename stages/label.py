@@ -26,7 +26,7 @@ def main(params: Params) -> None:
     Raises
     ------
     fewlabel.annotation.annotations.AnnotationsError
-        If people have not labeled all that they are asked about, or disagree.
+        If people have not labeled all that they are asked about, or other images, or disagree.
     """
     from fewlabel.annotation.contact_sheet import draw_contact_sheet
     from fewlabel.annotation.queries import Labels, human_labels, read_queries
