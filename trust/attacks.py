@@ -1,10 +1,19 @@
 """Every promise, and the attack on one in a process of its own."""
 
 from tests.conftest import Project
-from trust import any_settings, full_disk, hostile_files, kills, labelers, sharing, wrong_bytes
+from trust import (
+    any_settings,
+    full_disk,
+    hostile_files,
+    kills,
+    labelers,
+    parts,
+    sharing,
+    wrong_bytes,
+)
 from trust.report import summary
 
-_FAMILIES = (kills, full_disk, wrong_bytes, sharing, any_settings, hostile_files, labelers)
+_FAMILIES = (kills, full_disk, parts, wrong_bytes, sharing, any_settings, hostile_files, labelers)
 PROMISES = [promise for family in _FAMILIES for promise in family.PROMISES]
 
 

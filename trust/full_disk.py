@@ -29,7 +29,7 @@ _PAGE = 4096  # bytes: what a tmpfs gives
 _SPARE = 64 * _PAGE  # for folders and whatever else takes a page
 
 
-class _SmallDisk:
+class SmallDisk:
     """A file system of its own, of which the size can be changed.
 
     Where it cannot be mounted, no file can grow beyond a limit, which is nearly as bad.
@@ -62,9 +62,10 @@ class _SmallDisk:
 
 
 @contextmanager
-def _on_small_disk(project: Project) -> Iterator[tuple[Project, _SmallDisk]]:
+def on_small_disk(project: Project) -> Iterator[tuple[Project, SmallDisk]]:
+    """Make a copy that may be changed, on a disk that can be filled."""
     with tempfile.TemporaryDirectory() as folder:
-        disk = _SmallDisk(Path(folder))
+        disk = SmallDisk(Path(folder))
         try:
             yield project.copy(Path(folder) / "project"), disk
         finally:
@@ -77,7 +78,7 @@ def fill_disk_under_stage(project: Project, rng: Random, n: int) -> Iterator[tup
     before, mine = project.hashes(*RESULTS), belongings(project)
     stages = lock(project)
     names = rng.sample(list(stages), len(stages))
-    with _on_small_disk(project) as (project, disk):
+    with on_small_disk(project) as (project, disk):
         for i in range(n):
             name = names[i % len(names)]
             outs = files(project, stages[name], "outs")
@@ -98,7 +99,7 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
     """Run `dvc repro` of all stages on a disk that becomes full, and `make repro` with space."""
     undisturbed, mine = results(project), belongings(project)
     for _ in range(n):
-        with _on_small_disk(project) as (copy, disk):
+        with on_small_disk(project) as (copy, disk):
             for stage in lock(copy).values():
                 for out in files(copy, stage, "outs"):
                     (copy.folder / out).unlink()
@@ -124,7 +125,7 @@ def fill_disk_under_repro(project: Project, rng: Random, n: int) -> Iterator[tup
 
 def fill_disk_under_labels(project: Project, rng: Random, n: int) -> Iterator[tuple]:
     """Import labels with no space for the new labels.csv; restore with space what it lacked."""
-    with _on_small_disk(project) as (project, disk):
+    with on_small_disk(project) as (project, disk):
         labels = project.folder / LABELS
         old = labels.read_bytes()
         lines = old.splitlines(keepends=True)

@@ -31,6 +31,7 @@ LIBRARIES = (
     "sklearn.linear_model",
     "sklearn.metrics",
 )
+_OWN = ("fewlabel", "stages")
 PATIENCE = 120  # seconds: what still runs then hangs
 TOO_MUCH = 6 * 2**30  # bytes of address space: what asks for more fills the machine
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -120,6 +121,9 @@ def _run(folder, environment, commands, outputs, file_size):
     # A shell has its background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
+    # The main module of an attack may have loaded its own copy.
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OWN]:
+        del sys.modules[name]
     os.environ.clear()
     os.environ.update(environment)
     sys.path.insert(0, folder)
