@@ -1,9 +1,10 @@
 """Measure the pipeline with ever more images: `make bench-scale`.
 
-Images of Fashion-MNIST and MNIST, 20 classes, then shifted, rotated and blended copies of them, go
-through the default pipeline. `python -m benchmarks.scale N ENGINE` measures one number of images.
-Each run is written to benchmarks/scale.json as it ends, in place of an earlier one of its kind;
-nothing else may run meanwhile, or its seconds mean nothing.
+Shifted, rotated and blended copies of images of Fashion-MNIST and MNIST, 20 classes, go through the
+default pipeline; those to test with are made in the same way, from other images.
+`python -m benchmarks.scale N ENGINE` measures one number of images. Each run is written to
+benchmarks/scale.json as it ends, in place of an earlier one of its kind; nothing else may run
+meanwhile, or its seconds mean nothing.
 """
 
 import sys
@@ -92,27 +93,24 @@ def run(work: Workspace, n_images: int, engine: str) -> dict:
 def write_images(path: Path, n_images: int) -> list[str]:
     """Write so many images to train on and 10,000 to test with, with classes; return their names.
 
-    The first are as published, half of each data set; none is a copy of one to test with.
+    Half are of each data set. A smaller number has the first images of a larger one.
     """
     arrays = [settings_of("datasets", name)().read().arrays for name in DATASETS]
-    names = [name for dataset in DATASETS for name in _class_names(dataset)]
-    images, labels = _interleaved(arrays, "train")
-    test_images, test_labels = _interleaved(arrays, "test")
-    n_copies = max(n_images - len(images), 0)
-    copies, labels_of_copies = copied(images, labels, n_copies)
+    images, labels = copied(*_joined(arrays, "train"), n_images)
+    test_images, test_labels = copied(*_joined(arrays, "test"), N_TEST)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
         path,
-        images=np.concatenate([images[:n_images], copies]),
-        train_labels=np.concatenate([labels[:n_images], labels_of_copies]),
-        test_images=test_images[:N_TEST],
-        test_labels=test_labels[:N_TEST],
+        images=images,
+        train_labels=labels,
+        test_images=test_images,
+        test_labels=test_labels,
     )
-    return names
+    return [name for dataset in DATASETS for name in _class_names(dataset)]
 
 
 def copied(images: Array, labels: Ints, n_copies: int) -> tuple[Array, Ints]:
-    """Return images that are each blended with another of its class, then turned and shifted.
+    """Return random images, each blended with another of its class, then turned and shifted.
 
     Images are of shape (n_images, height, width), of which each class has one at least.
     """
@@ -142,11 +140,11 @@ def _class_names(dataset: str) -> list[str]:
     return [f"{dataset} {name}" for name in settings_of("datasets", dataset)().names_of_classes()]
 
 
-def _interleaved(arrays: list[dict], split: str) -> tuple[Array, Ints]:
-    """Return the images of data sets in turn, and their classes, one set's after the other's."""
-    images = np.stack([of[f"{split}_images"] for of in arrays], axis=1)
-    labels = np.stack([of[f"{split}_labels"] + 10 * i for i, of in enumerate(arrays)], axis=1)
-    return images.reshape(-1, *images.shape[2:]), labels.ravel().astype(np.int64)
+def _joined(arrays: list[dict], split: str) -> tuple[Array, Ints]:
+    """Return the images of all data sets, and their classes, one set's after the other's."""
+    images = np.concatenate([of[f"{split}_images"] for of in arrays])
+    labels = np.concatenate([of[f"{split}_labels"] + 10 * i for i, of in enumerate(arrays)])
+    return images, labels.astype(np.int64)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ def test_copies_are_new_images_of_their_class(images):
     np.testing.assert_allclose(centers, 9.5 + 4 * labels, atol=scale.MAX_SHIFT + 1)
 
 
+def test_fewer_copies_are_the_first_of_more(images, monkeypatch):
+    monkeypatch.setattr(scale, "_BLOCK_ROWS", 20)
+    fewer, more = (scale.copied(*images, n)[0] for n in (N_COPIES - 20, N_COPIES))
+    np.testing.assert_array_equal(fewer, more[: len(fewer)])
+
+
 def test_copies_do_not_depend_on_the_number_of_cores(images, monkeypatch):
     monkeypatch.setattr(scale, "_BLOCK_ROWS", 7)
     found = []
