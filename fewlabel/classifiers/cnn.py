@@ -15,7 +15,7 @@ from fewlabel.classifiers.network_method import (
 
 
 class Settings(NetworkMethod):
-    epochs: Epochs = 6
+    epochs: Epochs = 4
     batch_size: BatchSize = 128
     learning_rate: LearningRate = 0.003
     label_smoothing: LabelSmoothing = 0.1

@@ -15,7 +15,7 @@ from fewlabel.classifiers.network_method import (
 class WideMlp(NetworkMethod):
     """Its settings, except what it reads."""
 
-    epochs: Epochs = 6
+    epochs: Epochs = 4
     batch_size: BatchSize = 256
     label_smoothing: LabelSmoothing = 0.1
 

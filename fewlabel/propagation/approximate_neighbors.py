@@ -74,7 +74,14 @@ def _write_lists(path: Path, X: StoredArray, n_neighbors: int) -> float:
         for rows in blocks(X.shape):
             index.add(X[rows])
     recall = _probe_enough(index, X, n_neighbors)
-    write(path, lambda temporary: faiss.write_index(index, str(temporary)))
+
+    def save(temporary: Path) -> None:
+        # faiss' own files say nothing of what a full disk lacks in their last bytes.
+        with temporary.open("wb") as file:
+            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+            faiss.write_index(index, writer)
+
+    write(path, save)
     return recall
 
 
