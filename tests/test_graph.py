@@ -1,5 +1,6 @@
 """The kNN graph and the spreading of labels against slow references."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fewlabel.propagation.knn_graph import (
 )
 from fewlabel.propagation.smoothed_features import SmoothedFeatures
 from fewlabel.settings import read_params
-from fewlabel.storage import StoredArray, load_json, save_array, save_graph
+from fewlabel.storage import ArtifactError, StoredArray, load_json, save_array, save_graph
 from stages import graph as graph_stage
 
 CHECKOUT = Path(__file__).parents[1]
@@ -292,6 +293,23 @@ def test_approximate_neighbors_do_not_depend_on_the_number_of_cores(many, approx
         neighbors, distances, _ = approximate(many, 7)
         results.append(neighbors.tobytes() + distances.tobytes())
     assert results[0] == results[1]
+
+
+def test_lists_whose_last_byte_finds_no_space_end_in_one_sentence(many, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_array("X.npy", many)
+    lists = engine.UNFINISHED / "graph/lists.faiss"
+    approximate_neighbors(StoredArray(Path("X.npy")), 7)
+    n_bytes = lists.stat().st_size
+    engine.finish("graph")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes - 1, most))
+    try:
+        with pytest.raises(ArtifactError, match=r"lists\.faiss cannot be written: File too large"):
+            approximate_neighbors(StoredArray(Path("X.npy")), 7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert list(lists.parent.iterdir()) == []
 
 
 def test_a_row_with_too_few_rows_in_its_lists_is_compared_with_all(approximate):
