@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fewlabel.classifiers.networks import (
+    DivergedError,
     EnsembleClassifier,
     NetworkClassifier,
     fit_network,
@@ -361,3 +362,23 @@ def test_an_image_has_the_same_probabilities_wherever_it_stands(architecture, n_
     X = np.random.default_rng(0).random((n_images, 64), np.float32)
     order = np.random.default_rng(1).permutation(n_images)
     np.testing.assert_array_equal(predict(model, X)[order], predict(model, X[order]))
+
+
+def test_networks_trained_at_once_are_as_alone():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((90, 64 + 5), dtype=np.float32), np.arange(90) % 3
+    both = EnsembleClassifier((8, 8), cnn=TINY, wide_mlp=TINY, random_state=0).fit(X, y)
+    seed = np.random.RandomState(0).randint(2**31)
+    views = [("cnn", (8, 8), X[:, :64]), ("wide_mlp", None, X[:, 64:])]
+    alone = [NetworkClassifier(a, s, **TINY, random_state=seed).fit(v, y) for a, s, v in views]
+    expected = [weights for network in alone for weights in network.model_.get_weights()]
+    for weights, others in zip(both.model_.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(weights, others)
+
+
+def test_where_one_network_fails_the_others_stop_at_once():
+    endless = TINY | {"min_steps": 10**6}
+    both = EnsembleClassifier((2, 2), cnn=endless, wide_mlp=TINY | {"learning_rate": 1e30})
+    X, y = np.random.default_rng(0).random((40, 9), dtype=np.float32), np.arange(40) % 2
+    with pytest.raises(DivergedError, match=r"wide_mlp\.learning_rate is 1e"):
+        both.fit(X, y)

@@ -5,7 +5,10 @@ TensorFlow takes seconds to import, so it is imported where a network is built, 
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from functools import partial
+from threading import Event
 from types import ModuleType
 from typing import Any, Self
 
@@ -155,6 +158,11 @@ class NetworkClassifier(KerasClassifier):
         FewlabelError
             If `min_steps` needs more memory than there is.
         """
+        self.prepared(X, y)(callbacks=callbacks)
+        return self
+
+    def prepared(self, X: ArrayLike | ImageRows, y: ArrayLike) -> Callable[..., None]:
+        """Build the network as `fit` does; return what trains it, given Keras's callbacks."""
         rows, labels = self._check(X, y)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         keras, seed = new_session(self.random_state)
@@ -167,7 +175,8 @@ class NetworkClassifier(KerasClassifier):
             images = batch.reshape(-1, *input_shape)
             return random_shift_and_cutout(images, rng) if self.augment else images
 
-        fit_network(
+        return partial(
+            fit_network,
             keras,
             self.model_,
             keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
@@ -180,9 +189,7 @@ class NetworkClassifier(KerasClassifier):
             seed=seed,
             transform=to_images,
             metrics=["accuracy"],
-            callbacks=callbacks,
         )
-        return self
 
 
 class EnsembleClassifier(KerasClassifier):
@@ -221,7 +228,7 @@ class EnsembleClassifier(KerasClassifier):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike | ImageRows, y: ArrayLike, callbacks: Sequence[Any] = ()) -> Self:
-        """Train both networks on labeled images, one after the other; as `NetworkClassifier.fit`.
+        """Train both networks on labeled images, at the same time; as `NetworkClassifier.fit`.
 
         Parameters
         ----------
@@ -242,11 +249,12 @@ class EnsembleClassifier(KerasClassifier):
         elif rows.features is not None:
             pixels, features = replace(rows, features=None), rows.features
         mlp = NetworkClassifier("wide_mlp", None, random_state=seed, **(self.wide_mlp or {}))
-        mlp.fit(features, labels)
+        train_mlp = mlp.prepared(features, labels)
         cnn = NetworkClassifier("cnn", self.image_shape, random_state=seed, **(self.cnn or {}))
-        cnn.fit(pixels, labels, callbacks)
-        self.classes_ = cnn.classes_
+        train_cnn = cnn.prepared(pixels, labels)
         keras = import_keras()
+        train_at_once(keras, [(train_mlp, ()), (train_cnn, callbacks)])
+        self.classes_ = cnn.classes_
         row = keras.Input((n_columns,))
         views = [(cnn.model_, row[:, :n_pixels]), (mlp.model_, row[:, embedding])]
         probabilities = [
@@ -344,6 +352,34 @@ def fit_network(
     n_checked = min(blocks(images.shape)[0].stop, MAX_PREDICTED)
     if not np.isfinite(predict(model, images[:n_checked])).all():
         raise diverged("an output")
+
+
+def train_at_once(
+    keras: ModuleType, trainings: Sequence[tuple[Callable[..., None], Sequence[Any]]]
+) -> None:
+    """Call what `NetworkClassifier.prepared` returned, each with its callbacks, in threads.
+
+    Each network's numbers are as alone: TensorFlow's operations share two threads, but are split
+    in the same way. One alone leaves a core idle between its operations. If one fails, or this is
+    interrupted, the others stop after their batch.
+    """
+    has_ended = Event()
+
+    def stop(batch: int, logs: Any) -> None:
+        if has_ended.is_set():
+            raise InterruptedError
+
+    with ThreadPoolExecutor(len(trainings)) as pool:
+        stopping = [keras.callbacks.LambdaCallback(on_train_batch_end=stop) for _ in trainings]
+        futures = [
+            pool.submit(train, callbacks=[stops, *callbacks])
+            for stops, (train, callbacks) in zip(stopping, trainings, strict=True)
+        ]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            has_ended.set()
 
 
 def _images_at_once(model: Any) -> int:
