@@ -93,7 +93,7 @@ def run(work: Workspace, n_images: int, engine: str) -> dict:
 def write_images(path: Path, n_images: int) -> list[str]:
     """Write so many images to train on and 10,000 to test with, with classes; return their names.
 
-    Half are of each data set. A smaller number has the first images of a larger one.
+    About half are of each data set. A smaller number has the first images of a larger one.
     """
     arrays = [settings_of("datasets", name)().read().arrays for name in DATASETS]
     images, labels = copied(*_joined(arrays, "train"), n_images)

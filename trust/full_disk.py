@@ -15,10 +15,10 @@ from trust.projects import (
     belongings,
     cause_of,
     files,
+    half_written,
     lock,
     make_repro,
     module,
-    named_results,
     read_annotations,
     results,
     temporary_files,
@@ -158,11 +158,7 @@ def _wrong(project, before, mine, done):
     """Return all that is wrong after a stage ran out of space."""
     found = [] if done.has_refused else [f"no sentence: {done.last_line}"]
     found += [f"{name} stays" for name in temporary_files(project)]
-    found += [
-        f"{name} is half-written"
-        for name, digest in named_results(project).items()
-        if name not in temporary_files(project) and before.get(name) != digest
-    ]
+    found += half_written(project, before)
     if belongings(project) != mine:
         found.append("photos or labels differ")
     return found

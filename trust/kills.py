@@ -20,10 +20,10 @@ from trust.projects import (
     belongings,
     cause_of,
     files,
+    half_written,
     lock,
     make_repro,
     module,
-    named_results,
     private_copy,
     results,
     temporary_files,
@@ -83,12 +83,7 @@ def _stop_stage(project, rng, n, signals):
 def _left_behind(project, before, mine, number, done):
     """Return all that is wrong after a stage was stopped."""
     temporary = temporary_files(project)
-    after = named_results(project)
-    found = [
-        f"{name} is half-written"
-        for name, digest in after.items()
-        if name not in temporary and before.get(name) != digest
-    ]
+    found = half_written(project, before)
     if belongings(project) != mine:
         found.append("photos or labels differ")
     if temporary and number != signal.SIGKILL:

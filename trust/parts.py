@@ -13,7 +13,7 @@ from fewlabel.engine import ENGINE, UNFINISHED
 from tests.conftest import Project
 from trust.full_disk import SmallDisk, on_small_disk
 from trust.processes import Done, Running, run
-from trust.projects import RESULTS, belongings, lock, named_results, temporary_files
+from trust.projects import RESULTS, belongings, half_written, lock
 from trust.promises import Promise
 
 _BEFORE = ("download", "normalize")
@@ -120,12 +120,7 @@ def _fill_disk(project, disk: SmallDisk, stage, seconds, rng) -> Done:
 def _wrong(project, before, mine, done) -> list[str]:
     """Return all that is wrong after a fault, which may end a stage in one sentence."""
     found = [] if done.code == 0 or done.has_refused else [f"no sentence: {done.last_line}"]
-    temporary = temporary_files(project)
-    found += [
-        f"{name} is half-written"
-        for name, digest in named_results(project).items()
-        if name not in temporary and before.get(name) != digest
-    ]
+    found += half_written(project, before)
     if belongings(project) != mine:
         found.append("photos or labels differ")
     return found

@@ -174,6 +174,16 @@ def temporary_files(project: Project) -> list[str]:
     return [name for name in project.hashes(*RESULTS) if re.search(r"(^|/)\.\d+\.", name)]
 
 
+def half_written(project: Project, before: dict[str, str]) -> list[str]:
+    """Say which results have their name, but not the content that they had `before`."""
+    temporary = temporary_files(project)
+    return [
+        f"{name} is half-written"
+        for name, digest in named_results(project).items()
+        if name not in temporary and before.get(name) != digest
+    ]
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file that may be there and read-only, as DVC's objects are; keep its mode."""
     mode = path.stat().st_mode if path.exists() else 0o644
