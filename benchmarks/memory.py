@@ -1,64 +1,64 @@
-"""Measure seconds and peak memory of each stage on large color photographs.
+"""Measure seconds and peak memory of each stage on many, and on large, color photographs.
 
-`make bench PHOTOS=FOLDER` prints tables and writes benchmarks/memory.json. The folder has
-photographs in sub-folders, one for each class. Where more are needed, they are mirrored and shifted
-copies.
-Training is cut to one epoch, since memory does not depend on the number of epochs.
+`make bench PHOTOS=FOLDER` prints tables and writes benchmarks/memory.json, each run as it ends; N
+and SIDE after the folder of `python -m benchmarks.memory` measure one. The folder has photographs
+in sub-folders, one for each class. Where more are needed, they are mirrored and shifted copies.
 """
 
 import sys
-from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image, ImageChops, ImageOps
 
-from benchmarks.own_images import answer, write_table
+from benchmarks.own_images import fewlabel, write_table
 from benchmarks.pipeline import MACHINE
 from benchmarks.workspace import ROOT, Workspace, workspace
-from fewlabel.storage import save_json
+from fewlabel.storage import load_json, save_json
 
-SIZES = ((12_000, 224), (100_000, 64))  # images, pixels per side
+REPORT = ROOT / "benchmarks" / "memory.json"
+SIZES = ((12_000, 224), (50_000, 128), (100_000, 64))  # images, pixels per side
 N_TEST = 1000
 FOLDER = "data/images/photos"
-NETWORKS = ("cnn", "wide_mlp")
-SHORT = {
-    f"train.cnn_mlp_ensemble.{network}.{key}": n
-    for network in NETWORKS
-    for key, n in (("epochs", 1), ("min_steps", 10))
-}
 
 
-def main(photos: Path) -> None:
+def main(photos: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
     """Run the default pipeline on each number and size of images; print tables and write them."""
-    report: dict = {"machine": MACHINE, "training": "1 epoch, 10 steps at least", "runs": []}
-    for n_images, side in SIZES:
+    for n_images, side in sizes:
         with workspace() as work:
-            stages = run(work, photos, n_images, side)
-        report["runs"].append({"images": n_images, "side": side, "stages": stages})
-        save_json(ROOT / "benchmarks" / "memory.json", report)
-        print(f"\n{n_images:,} x {side} x {side} x 3", pd.DataFrame(stages).round(1), sep="\n")
+            measured = run(work, photos, n_images, side)
+        kept = load_json(REPORT)["runs"] if REPORT.exists() else []
+        runs = {(run["images"], run["side"]): run for run in (*kept, measured)}
+        save_json(REPORT, {"machine": MACHINE, "runs": [runs[size] for size in sorted(runs)]})
+        table = pd.DataFrame(measured["stages"]).round(1)
+        print(f"\n{n_images:,} x {side} x {side} x 3", table, sep="\n", flush=True)
 
 
-def run(work: Workspace, photos: Path, n_images: int, side: int) -> list[dict]:
+def run(work: Workspace, photos: Path, n_images: int, side: int) -> dict:
     """Return what each stage took."""
-    labels = write_copies(photos, work.folder / FOLDER, n_images + N_TEST)
-    tests = dict(islice(labels.items(), N_TEST))
-    write_table(work.folder / FOLDER / "test.csv", tests)
+    labels = list(write_copies(photos, work.folder / FOLDER, n_images + N_TEST).items())
+    tables = {"test": dict(labels[:N_TEST]), "train": dict(labels[N_TEST:])}
+    for split, table in tables.items():
+        write_table(work.folder / FOLDER / f"{split}.csv", table)
     settings = {
-        "dataset.name": "folder",
-        "dataset.folder.path": FOLDER,
-        "dataset.folder.image_size": side,
-        "dataset.folder.class_names": sorted(set(labels.values())),
-        "dataset.folder.test_labels": "test.csv",
-        "label.source": "human",
+        "name": "folder",
+        "folder.path": f"{FOLDER}.csv",
+        "folder.image_size": side,
+        "folder.class_names": sorted(set(tables["train"].values())),
+        "folder.test_labels": "test.csv",
+        "folder.train_labels": "train.csv",
     }
-    work.set_params(settings | SHORT)
-    work.dvc("add", "--quiet", FOLDER)
-    work.dvc("repro", "dvc.yaml:cluster")
-    answer(work, labels)
-    work.dvc("repro", "dvc.yaml")
-    return work.take_stages()
+    work.set_params({f"dataset.{key}": value for key, value in settings.items()})
+    fewlabel(work, "list-images", FOLDER)
+    seconds = work.dvc("repro", "dvc.yaml")
+    metrics = work.metrics()
+    return {
+        "images": n_images,
+        "side": side,
+        "seconds": seconds,
+        "accuracy": metrics["propagated"]["accuracy"],
+        "stages": work.take_stages(),
+    }
 
 
 def write_copies(photos: Path, folder: Path, n_images: int) -> dict[str, str]:
@@ -78,4 +78,5 @@ def write_copies(photos: Path, folder: Path, n_images: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    folder, *size = sys.argv[1:]
+    main(Path(folder), *([(tuple(map(int, size)),)] if size else []))

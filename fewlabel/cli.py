@@ -43,6 +43,12 @@ def main() -> None:
     convert.add_argument("target", help="the file (onnx) or folder (savedmodel) to write")
     convert.set_defaults(run=_convert)
 
+    listing = commands.add_parser(
+        "list-images", help="write FOLDER.csv, which the pipeline can read in place of the folder"
+    )
+    listing.add_argument("folder", help="images that DVC is not to hash file by file")
+    listing.set_defaults(run=_list)
+
     export = commands.add_parser(
         "export-tasks", help="write the images without a label as Label Studio tasks"
     )
@@ -96,6 +102,12 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     export(arguments.model, arguments.format, arguments.target)
     print(f"{arguments.target} is written")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from fewlabel.datasets.file_list import write_list
+
+    print(write_list(arguments.folder))
 
 
 def _positive(text: str) -> int:

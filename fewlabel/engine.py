@@ -17,7 +17,7 @@ from contextlib import chdir, contextmanager
 from functools import cache, lru_cache, partial
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_info
 
@@ -27,6 +27,7 @@ from fewlabel.kernels import fixed_threads, pinned
 from fewlabel.parallel import progress
 from fewlabel.storage import (
     hash_of,
+    load_json,
     save_joblib,
     save_json,
     sha256_of,
@@ -49,9 +50,16 @@ _TIMEOUT = 20  # seconds
 _logger = logging.getLogger(__name__)
 
 
+class Described(NamedTuple):
+    """An array, and what JSON can say about it."""
+
+    array: Array
+    about: Any
+
+
 def run_parts(
     name: str,
-    step: Callable[..., Array],
+    step: Callable[..., Array | Described],
     parts: Sequence[Any],
     *arguments: Any,
     inputs: Sequence[str | Path] = (),
@@ -65,7 +73,8 @@ def run_parts(
     name
         Of the folder in data/unfinished/, where they lie until the stage has ended.
     step
-        A function that other processes can import, and that reads what it needs from files.
+        A function that other processes can import, and that reads what it needs from files; what
+        it says about its array, `described` returns.
     parts, arguments
         Whose ``repr`` says what they are.
     inputs
@@ -94,6 +103,11 @@ def run_parts(
     else:
         _make_on_dask(tasks, name)
     return files
+
+
+def described(file: Path) -> Any:
+    """Return what a step has said about the array in this file, or None."""
+    return load_json(file.with_suffix(".json"))["about"]
 
 
 def finish(name: str) -> None:
@@ -136,16 +150,20 @@ def _read(path: Path) -> Any:
 def _is_made(file: Path, key: str) -> bool:
     """Whether a part is whole, and of this key."""
     try:
-        record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        return bool(record == {"key": key, "sha256": sha256_of(file)})
-    except (OSError, ValueError):
+        record = load_json(file.with_suffix(".json"))
+        return bool((record["key"], record["sha256"]) == (key, sha256_of(file)))
+    except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
-def _make(file: Path, key: str, step: Callable[..., Array], part: Any, *arguments: Any) -> None:
-    array = step(part, *arguments)
+def _make(
+    file: Path, key: str, step: Callable[..., Array | Described], part: Any, *arguments: Any
+) -> None:
+    made = step(part, *arguments)
+    array, about = made if isinstance(made, Described) else (made, None)
     write(file, lambda temporary: write_npy(temporary, array, [slice(0, len(array))]))
-    save_json(file.with_suffix(".json"), {"key": key, "sha256": sha256_of(file)})
+    record = {"key": key, "sha256": sha256_of(file), "about": about}
+    save_json(file.with_suffix(".json"), record)
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from fewlabel.arrays import Floats
-from fewlabel.datasets.image_files import fit_image, has_image_name, list_files
+from fewlabel.datasets.decoding import fit_image, has_image_name
+from fewlabel.datasets.file_list import list_files
 from fewlabel.errors import FewlabelError
 from fewlabel.parallel import progress
 from fewlabel.predictor import PortableClassifier

@@ -3,6 +3,7 @@
 import sys
 
 from fewlabel.datasets.training_files import save_training_files
+from fewlabel.engine import finish
 from fewlabel.methods import DatasetMethod, chosen
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import save_array, save_json, save_table
@@ -29,6 +30,7 @@ def main(params: Params) -> None:
     columns = zip(*images.problems, strict=True) if images.problems else ((), ())
     skipped = dict(zip(("file", "problem"), columns, strict=True))
     save_table("data/raw/skipped_files.csv", skipped)
+    finish("download")
     if images.problems:
         print(
             f"{len(images.problems)} files are skipped: see data/raw/skipped_files.csv",

@@ -18,17 +18,20 @@ import pytest
 from PIL import Image
 
 from fewlabel import arrays
-from fewlabel.datasets import image_files
-from fewlabel.datasets.image_files import (
-    ImageFilesError,
-    decoded_image,
-    fit_image,
-    read_label_table,
-)
+from fewlabel.datasets import file_parts
+from fewlabel.datasets.decoding import decoded_image, fit_image
+from fewlabel.datasets.file_list import ImageFilesError
+from fewlabel.datasets.image_files import read_label_table
 from fewlabel.methods import settings_of
 from fewlabel.storage import save_array
 
 CLASSES = ["cat", "dog"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path_factory, monkeypatch):
+    """Work where what is read may be kept."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
 
 
 def save(path, size=(9, 7), color=(200, 100, 0), mode="RGB"):
@@ -273,7 +276,7 @@ def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
     for i in range(4):
         (tmp_path / f"{i}.png").write_bytes(png_of_size(4200, 4000 + i))
     active, most = set(), []
-    pad = image_files.ImageOps.pad
+    pad = file_parts.ImageOps.pad
 
     def note(image, size):
         active.add(threading.get_ident())
@@ -282,9 +285,9 @@ def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
         active.discard(threading.get_ident())
         return padded
 
-    monkeypatch.setattr(image_files, "_BLOCK_FILES", 1)
+    monkeypatch.setattr(file_parts, "_BLOCK_FILES", 1)
     monkeypatch.setattr("fewlabel.parallel.cpu_count", lambda: 4)
-    monkeypatch.setattr(image_files.ImageOps, "pad", note)
+    monkeypatch.setattr(file_parts.ImageOps, "pad", note)
     assert len(read(tmp_path).names) == 4
     assert most == [1, 1, 1, 1]
 
@@ -472,7 +475,7 @@ def test_true_classes_outside_the_folder_are_refused(tmp_path):
 
 
 def test_no_image_is_an_error(tmp_path):
-    with pytest.raises(ImageFilesError, match="must be a folder or an"):
+    with pytest.raises(ImageFilesError, match="must be a folder, a"):
         read(tmp_path / "nowhere")
     with pytest.raises(ImageFilesError, match="no PNG or JPEG file to train on"):
         read(tmp_path)
@@ -486,7 +489,7 @@ def test_no_image_is_an_error(tmp_path):
         with pytest.raises(ImageFilesError, match="but must be a CSV or a folder in") as raised:
             read(tmp_path, test_labels=name)
         assert str(raised.value).isprintable()
-    with pytest.raises(ImageFilesError, match="x…, but must be a folder or an"):
+    with pytest.raises(ImageFilesError, match="x…, but must be a folder, a"):
         read("x" * 300)
 
 

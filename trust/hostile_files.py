@@ -19,7 +19,7 @@ from random import Random
 
 import numpy as np
 
-from fewlabel.datasets.image_files import fit_image
+from fewlabel.datasets.decoding import fit_image
 from tests.conftest import Project
 from trust.processes import Running, run
 from trust.projects import LABELS, PHOTOS, lock, module, private_copy

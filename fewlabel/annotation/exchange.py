@@ -20,7 +20,8 @@ from fewlabel.annotation.annotations import (
 )
 from fewlabel.annotation.person import clean_name
 from fewlabel.annotation.queries import Queries
-from fewlabel.datasets.image_files import MAX_FILE_BYTES, read_label_table
+from fewlabel.datasets.decoding import MAX_FILE_BYTES
+from fewlabel.datasets.image_files import read_label_table
 from fewlabel.regular_files import read_regular_file
 from fewlabel.text import one_line
 

@@ -11,8 +11,8 @@ from fewlabel.text import shown
 class Settings(DatasetMethod):
     path: str = Field(
         "data/images",
-        description="A folder of PNG and JPEG files, with sub-folders, or an .npz that has uint8 "
-        "`images`.",
+        description="A folder of PNG and JPEG files, with sub-folders; a .csv that `fewlabel "
+        "list-images` made of one; or an .npz that has uint8 `images`.",
     )
     image_size: int | None = Field(
         None,
@@ -36,12 +36,14 @@ class Settings(DatasetMethod):
 
     @property
     def no_oracle(self) -> str | None:
-        knows = self.train_labels is not None or self.own_files.suffix == ".npz"
+        knows = self.train_labels is not None or self.path.endswith(".npz")
         return None if knows else "dataset.name is folder and dataset.folder.train_labels is null"
 
     @property
     def own_files(self) -> Path:
-        return Path(self.path)
+        from fewlabel.datasets.file_list import folder_of
+
+        return folder_of(self.path)
 
     def problems(self) -> list[str]:
         named = {name.strip() for name in self.class_names} - {"", "?", "!"}
@@ -59,7 +61,7 @@ class Settings(DatasetMethod):
         from fewlabel.datasets.image_files import read_image_files, wrong_labels
         from fewlabel.datasets.npz import read_npz
 
-        if self.own_files.suffix != ".npz":
+        if not self.path.endswith(".npz"):
             return read_image_files(**dict(self))
         for key in ("test_labels", "train_labels"):
             if (value := getattr(self, key)) is not None:

@@ -3,106 +3,32 @@
 import csv
 import hashlib
 import io
-import math
 import os
 import posixpath
-import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fewlabel.arrays import Indexed
-from fewlabel.datasets.decoded import DecodedImage, DecodedImages, ImageStack
-from fewlabel.errors import FewlabelError
+from fewlabel.arrays import Array, Indexed
+from fewlabel.datasets.decoded import Found, ImageStack
+from fewlabel.datasets.decoding import MAX_FILE_BYTES, check_name, has_image_name, open_image
+from fewlabel.datasets.file_list import (
+    SHOWN,
+    ImageFilesError,
+    files_of,
+    folder_of,
+    require_listed,
+)
+from fewlabel.datasets.file_parts import read_files
 from fewlabel.methods import Images
-from fewlabel.parallel import for_each_block, progress
-from fewlabel.regular_files import FileRefusedError, is_folder, open_regular_file, read_regular_file
-from fewlabel.text import one_line, printable
+from fewlabel.parallel import progress
+from fewlabel.regular_files import is_folder, open_regular_file, read_regular_file
+from fewlabel.text import printable
 
-_SUFFIXES = (".png", ".jpg", ".jpeg")
-_BLOCK_FILES = 32
 _MIN_SIDE, _DEFAULT_SIDE = 8, 160  # pixels
-MAX_FILE_BYTES = 2**28
-_MAX_PIXELS = 2**26
-_MAX_STORED_PIXELS = 2**28
-"""Of a JPEG, before it is decoded smaller; some keep all of them in memory until then."""
-_LARGE = 2**24
-"""Bytes or decoded pixels from which on only one image is in memory at a time."""
-_large_image = threading.RLock()
-SHOWN = 200  # characters of a value that a message shows
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
-"""EXIF's orientation -> what turns the image upright."""
-
-Found = dict[str, tuple[DecodedImage, str] | str]
-"""Name of each image -> its pixels and the SHA-256 of its content, or why it cannot be used."""
-
-# Its check comes before a JPEG is made smaller, and warns in several lines; ours is in `_decode`.
-Image.MAX_IMAGE_PIXELS = None
-
-
-class ImageFilesError(FewlabelError):
-    """The images that params.yaml names cannot be used; the message says which and why."""
-
-
-@contextmanager
-def decoded_image(path: str | Path, size: int) -> Iterator[tuple[Image.Image, str]]:
-    """Decode a file as `decoded_content` does, and hash it by SHA-256."""
-    with ExitStack() as stack:
-        try:
-            if Path(path).stat().st_size > _LARGE:
-                stack.enter_context(_large_image)
-            content = read_regular_file(path, MAX_FILE_BYTES)
-        except OSError as error:
-            raise ValueError(f"cannot be read: {error.strerror}") from error
-        image = stack.enter_context(decoded_content(content, size))
-        yield image, hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def decoded_content(content: bytes, size: int) -> Iterator[Image.Image]:
-    """Decode an image: upright, L or RGB, transparent pixels black.
-
-    While one that takes much memory is in use, no other such image is decoded. Of a JPEG, a side
-    of `size` pixels is enough, so a larger one is decoded faster, and smaller. A `ValueError` says
-    why it is no whole image, or that it is too large.
-    """
-    if not content:
-        raise ValueError("not a whole image: empty")
-    with ExitStack() as stack:
-        try:
-            image = _decode(content, size, stack)
-        except FileRefusedError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ValueError("not a whole image: neither PNG nor JPEG by its content") from error
-        except Exception as error:  # Pillow passes on whatever a broken file leads to
-            raise ValueError(f"not a whole image: {one_line(error)}") from error
-        yield image
-
-
-def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode a file, or the content of one, to uint8, scaled to fit and padded with black.
-
-    `shape` is height and width in pixels; after them, 3 makes it colored, and nothing gray. Errors
-    are as of `decoded_content`.
-    """
-    height, width, *channels = shape
-    size = max(height, width)
-    with ExitStack() as stack:
-        if isinstance(source, bytes):
-            image = stack.enter_context(decoded_content(source, size))
-        else:
-            image, _ = stack.enter_context(decoded_image(source, size))
-        return np.asarray(ImageOps.pad(image.convert("RGB" if channels else "L"), (width, height)))
 
 
 def read_image_files(
@@ -118,19 +44,19 @@ def read_image_files(
     Images to test with are not trained on. An `ImageFilesError` says what is wrong with the files
     or the labels.
     """
-    place = Path(path)
-    if not is_folder(place):
-        named = printable(path, SHOWN)
-        raise ImageFilesError(
-            f"dataset.folder.path is {named}, but must be a folder or an .npz file"
-        )
+    files, place = files_of(path), folder_of(path)
     tables = {
         key: _inside(place, key, value)
         for key, value in (("test_labels", test_labels), ("train_labels", train_labels))
         if value is not None
     }
-    files = [name for name in list_files(place) if not name.endswith(".dvc")]
-    names = [name for name in files if name not in tables.values()]
+    for key, table in tables.items():
+        sha256 = files.pop(table, None)
+        if sha256 is None and place != Path(path) and not is_folder(place / table):
+            allowed = f"null, or in {path}, to which `fewlabel list-images {place}` adds it"
+            raise wrong_labels(key, table, allowed)
+        require_listed(place / table, sha256 or "")
+    names = list(files)
     tests, answers = dict[str, int](), None
     if test_labels is not None:
         tests = _classes(place, names, class_names, "test_labels", tables["test_labels"])
@@ -140,7 +66,7 @@ def read_image_files(
     if train_labels is not None:
         table = tables["train_labels"]
         answers = _classes(place, names, class_names, "train_labels", table, besides=tests)
-    found = _read_all(place, names, image_size or _longest_side(place, names))
+    found = read_files(place, files, image_size or _longest_side(place, names))
     if test_labels is not None and all(isinstance(found[name], str) for name in tests):
         name = min(tests)
         raise wrong_labels(
@@ -152,67 +78,9 @@ def read_image_files(
     return split(place, found, tests, answers)
 
 
-def list_files(folder: Path) -> list[str]:
-    """List the paths of all files in a folder and its sub-folders, relative to it; none hidden.
-
-    Links to folders are listed as files are: following them may never end. An `ImageFilesError`
-    says which folder cannot be searched.
-    """
-    names, prefixes = [], [""]
-    while prefixes:
-        prefix = prefixes.pop()
-        try:
-            with os.scandir(folder / prefix) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        prefixes.append(f"{prefix}{entry.name}/")
-                    else:
-                        names.append(prefix + entry.name)
-        except OSError as error:
-            where = printable(f"{folder / prefix}", SHOWN)
-            raise ImageFilesError(f"{where} cannot be searched: {error.strerror}") from error
-    return sorted(names)
-
-
-def has_image_name(name: str) -> bool:
-    """Return whether a file is named as PNG and JPEG files are.
-
-    Examples
-    --------
-    >>> has_image_name("photos/a.JPG")
-    True
-    """
-    return Path(name).suffix.lower() in _SUFFIXES
-
-
-def hash_images(images: Iterable[np.ndarray]) -> list[str]:
+def hash_images(images: Iterable[Array]) -> list[str]:
     """Return the hexadecimal SHA-256 of the pixels of each image."""
     return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-
-
-def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
-    with _open(io.BytesIO(content)) as file:
-        n_stored = math.prod(file.size)
-        stored = "{:,} x {:,} pixels".format(*file.size)
-        file.draft(None, (2 * size, 2 * size))
-        n_decoded = math.prod(file.size)
-        for n, limit in ((n_decoded, _MAX_PIXELS), (n_stored, _MAX_STORED_PIXELS)):
-            if n > limit:
-                raise FileRefusedError(f"of {stored}, but at most {limit:,} pixels are allowed")
-        if n_decoded > _LARGE or n_stored > _MAX_PIXELS:
-            stack.enter_context(_large_image)
-        turn = _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation, 1))
-        image = file.convert("RGBA") if "transparency" in file.info else file.copy()
-    if image.mode.startswith("I"):  # 16 bits
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    mode = "L" if Image.getmodebase(image.mode) == "L" else "RGB"
-    if image.mode not in ("L", "RGB"):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-    image = image.convert(mode)
-    return image if turn is None else image.transpose(turn)
 
 
 def _longest_side(place: Path, names: list[str]) -> int:
@@ -220,54 +88,12 @@ def _longest_side(place: Path, names: list[str]) -> int:
     longest = _MIN_SIDE
     for name in progress(names, "look for the largest image"):
         with suppress(Exception):  # Pillow passes on whatever a broken file leads to
-            _check_name(place, name)
-            with open_regular_file(place / name) as file, _open(file) as image:
+            check_name(place, name)
+            with open_regular_file(place / name) as file, open_image(file) as image:
                 longest = max(longest, *image.size)
         if longest >= _DEFAULT_SIDE:
             return _DEFAULT_SIDE
     return longest
-
-
-def _open(file: IO[bytes]) -> Image.Image:
-    return Image.open(file, formats=("PNG", "JPEG"))
-
-
-def _read_all(place: Path, names: list[str], image_size: int) -> Found:
-    """Read the images, scaled and padded to a square."""
-    found: Found = dict.fromkeys(names, "")  # in their order, whichever thread is first
-    decoded = DecodedImages()
-
-    def read(rows: slice) -> None:
-        for name in names[rows]:
-            try:
-                _check_name(place, name)
-                pixels, sha256 = _fit_to_square(place / name, image_size)
-                found[name] = decoded.add(pixels), sha256
-            except ValueError as error:
-                found[name] = str(error)
-
-    n = len(names)
-    for_each_block(read, n, block_rows=_BLOCK_FILES, description=f"read {n:,} files")
-    return found
-
-
-def _fit_to_square(path: Path, size: int) -> tuple[np.ndarray, str]:
-    # A function, since a name in the loop above would keep one large image alive per thread.
-    with decoded_image(path, size) as (image, sha256):
-        return np.asarray(ImageOps.pad(image, (size, size))), sha256
-
-
-def _check_name(place: Path, name: str) -> None:
-    if not has_image_name(name):
-        is_link = os.path.islink(place / name)  # noqa: PTH114 (pathlib's raises for long paths)
-        advice = "; links to folders are not followed" if is_link else ""
-        raise ValueError(f"not a PNG or JPEG by its name{advice}")
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("its name is not UTF-8") from error
-    if printable(name) != name:  # who reads a table by lines would shift the rows after it
-        raise ValueError("its name has a control character or a line separator")
 
 
 def split(
@@ -303,7 +129,7 @@ def split(
     return Images(arrays, train, [usable[name][1] for name in train], skipped)
 
 
-def _answered(place: Path, names: list[str], answers: dict[str, int] | None) -> np.ndarray:
+def _answered(place: Path, names: list[str], answers: dict[str, int] | None) -> Array:
     """Return the class of each image, -1 where there are no answers; if there are, to all."""
     if answers is None:
         return np.full(len(names), -1, np.int64)

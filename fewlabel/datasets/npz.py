@@ -10,8 +10,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from fewlabel.datasets.decoded import DecodedImages
-from fewlabel.datasets.image_files import SHOWN, Found, ImageFilesError, split
+from fewlabel.datasets.decoded import DecodedImages, Found
+from fewlabel.datasets.file_list import SHOWN, ImageFilesError
+from fewlabel.datasets.image_files import split
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import Images
 from fewlabel.parallel import progress

@@ -5,7 +5,7 @@ import threading
 
 from flask import Flask, Response, abort, jsonify, render_template, request
 
-from fewlabel.datasets.image_files import fit_image
+from fewlabel.datasets.decoding import fit_image
 from fewlabel.errors import FewlabelError
 from fewlabel.predict import most_probable
 from fewlabel.predictor import PortableClassifier

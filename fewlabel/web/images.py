@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from fewlabel.datasets.image_files import decoded_image
+from fewlabel.datasets.decoding import decoded_image
 from fewlabel.methods import DatasetMethod
 from fewlabel.storage import stored_array
 
