@@ -136,7 +136,7 @@ class PropagateSection(Strict):
 class TrainSection(Strict):
     model: str = "auto"
     max_images: PositiveInt = Field(
-        60_000,
+        40_000,
         description="Most pseudo-labels that a classifier learns from: evenly spaced images, where "
         "more are kept.",
     )
