@@ -7,10 +7,13 @@ benchmarks/scale.json as it ends, in place of an earlier one of its kind; nothin
 meanwhile, or its seconds mean nothing.
 """
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 from scipy import ndimage
 
 from benchmarks.neighbors import kinds
@@ -21,7 +24,7 @@ from fewlabel.arrays import Array, Ints
 from fewlabel.engine import ENGINE
 from fewlabel.methods import settings_of
 from fewlabel.parallel import for_each_block
-from fewlabel.storage import hash_of, load_json, save_json
+from fewlabel.storage import load_json, save_json
 
 REPORT = ROOT / "benchmarks" / "scale.json"
 RUNS = (
@@ -82,12 +85,18 @@ def run(work: Workspace, n_images: int, engine: str) -> dict:
         "seconds": seconds,
         "peak_mb": max(stage["peak_memory_mb"] for stage in stages),
         "accuracy": metrics["propagated"]["accuracy"],
-        "lock_md5": hash_of(work.folder / "dvc.lock"),
+        "lock_md5": lock_md5(work.folder / "dvc.lock"),
         "neighbor_recall": metrics["graph"]["neighbor_recall"],
         "label_accuracy": metrics["propagation"]["label_accuracy"],
         "stages": stages,
         "neighbors": neighbors,
     }
+
+
+def lock_md5(lock: Path) -> str:
+    """Return the MD5 of a dvc.lock with sorted names, since DVC has another order each time."""
+    stages = YAML(typ="safe").load(lock)["stages"]
+    return hashlib.md5(json.dumps(stages, sort_keys=True).encode()).hexdigest()
 
 
 def write_images(path: Path, n_images: int) -> list[str]:

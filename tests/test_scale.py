@@ -45,6 +45,17 @@ def test_copies_do_not_depend_on_the_number_of_cores(images, monkeypatch):
     np.testing.assert_array_equal(*found)
 
 
+def test_locks_are_the_same_whatever_the_order_of_their_stages(tmp_path):
+    stages = [f"  {name}:\n    outs:\n    - path: {name}\n      md5: {name}\n" for name in "ab"]
+
+    def md5(*texts):
+        (tmp_path / "dvc.lock").write_text("".join(["stages:\n", *texts]))
+        return scale.lock_md5(tmp_path / "dvc.lock")
+
+    assert md5(*stages) == md5(*reversed(stages))
+    assert md5(*stages) != md5(stages[0], stages[1].replace("md5: b", "md5: c"))
+
+
 def test_the_picture_shows_what_was_measured():
     runs = load_json(scale.REPORT)["runs"]
     cost, memory = draw_scale(runs).axes
