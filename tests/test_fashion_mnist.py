@@ -27,9 +27,10 @@ def test_propagated_labels_beat_the_published_recipe_and_the_other_training_sets
     assert accuracy["propagated"] > accuracy["random_subset"]
 
 
-def test_labels_cover_what_the_percentile_says_and_are_mostly_right(run):
+def test_training_gets_as_many_labels_as_it_takes_and_they_are_mostly_right(run):
     propagation = run[0]["propagation"]
-    assert propagation["coverage"] == pytest.approx(0.95, abs=0.01)
+    # train.max_images pseudo-labels, and those of the budget.
+    assert propagation["coverage"] * 60_000 == pytest.approx(40_000 + 100)
     assert propagation["label_accuracy"] > 0.83
     assert propagation["classes_represented"] == 10
 
