@@ -101,11 +101,11 @@ def _cut_parts(project, disk, stage, seconds, rng) -> Done:
     for _ in range(_MAX_STARTS):
         running = Running(project, [f"stages.{stage}"])
         end = time.perf_counter() + 2 * seconds
-        while time.perf_counter() < end and not any(folder.rglob("*.npy")):
+        while time.perf_counter() < end and not any(folder.rglob("[0-9]*-*.npy")):
             time.sleep(0.001)
         running.send(signal.SIGKILL)
         done = running.wait()
-        parts = sorted(folder.rglob("*.npy"))
+        parts = sorted(folder.rglob("[0-9]*-*.npy"))
         if done.code and parts:
             for part in parts:
                 os.truncate(part, rng.randrange(part.stat().st_size))
