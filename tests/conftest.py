@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from benchmarks.workspace import set_params
+from fewlabel import engine
 from fewlabel.storage import hash_of
 
 # Timed limits belong in benchmarks: a busy machine is no error. Nor is bad luck: each run tries the
@@ -182,6 +183,21 @@ def vouch():
 def own_cache(tmp_path_factory, monkeypatch):
     """Let nothing that a user kept decide a test, and no test fill a user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder, on threads, with a client that ends with the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(engine.ENGINE, raising=False)
+    yield
+    if engine._client.cache_info().currsize:
+        client = engine._client()
+        cluster = client.cluster
+        client.close()
+        if cluster:
+            cluster.close()
+        engine._client.cache_clear()
 
 
 @pytest.fixture(scope="session")

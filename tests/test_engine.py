@@ -16,19 +16,7 @@ from fewlabel.storage import ArtifactError, StoredArray
 PARTS = [slice(0, 3), slice(3, 5)]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Work in an empty folder, on threads, with a client that ends with the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(engine.ENGINE, raising=False)
-    yield
-    if engine._client.cache_info().currsize:
-        client = engine._client()
-        cluster = client.cluster
-        client.close()
-        if cluster:
-            cluster.close()
-        engine._client.cache_clear()
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def squares(part, log, offset=0):

@@ -22,10 +22,8 @@ N_IMAGES = 7
 
 
 @pytest.fixture(autouse=True)
-def photos(tmp_path, monkeypatch):
-    """Work beside a folder of photographs in color, gray and broken."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(engine.ENGINE, raising=False)
+def photos(here):
+    """Work beside a folder of photographs, of which one is broken and one a copy."""
     for i in range(N_IMAGES):
         save(f"{i % 2}/cat/{i}.png", i)
     Path("photos/notes.txt").write_text("no image")
@@ -226,11 +224,6 @@ def test_workers_read_the_same(monkeypatch):
     monkeypatch.setenv(engine.ENGINE, "dask:2")
     images = read()
     assert (pixels_of(images), images[1:]) == expected
-    client = engine._client()
-    cluster = client.cluster
-    client.close()
-    cluster.close()
-    engine._client.cache_clear()
 
 
 def test_gray_parts_of_colored_images_become_colored(monkeypatch):
