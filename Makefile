@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench bench-scale cluster-demo ablation accuracy photographs trust demo-own-images demo-photos study stands params readme dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench bench-scale cluster-demo ablation accuracy photographs trust demo-own-images demo-photos study stands params readme pictures dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ params: $(INSTALLED) ## Write params.yaml with the defaults and what each settin
 
 readme: $(INSTALLED) ## Write the generated parts of README.md and docs/, and docs/accuracy.png, again.
 	python -m docs.readme
+
+pictures: $(INSTALLED) ## Draw the picture of each step in docs/how-it-works.md from the last run here.
+	python -m docs.steps
 
 dag: $(INSTALLED) ## Print the graph of stages.
 	dvc dag dvc.yaml
