@@ -21,6 +21,8 @@ SETTINGS = {
     "label.source": "human",
     "label_budget": N_LABELS,
 }
+# No training: it takes most of the time, and knows no photograph but by what was made of it.
+EXPERIMENT = ("exp", "run", "propagate")
 # As the page does: it asks for the next image, and saves each annotation.
 LABEL = """
 import json, sys
@@ -155,10 +157,10 @@ def test_photographs_and_labels_survive_every_command(mine):
     for command in (
         "checkout",
         "checkout --force",
-        "exp run --name half -S propagate.percentile=50",
-        "exp run --queue -S propagate.percentile=40,60",
+        "exp run --name half -S propagate.percentile=50 propagate",
+        "exp run --queue -S propagate.percentile=40,60 propagate",
         "exp run --run-all",
-        "exp run --temp --name third -S propagate.percentile=30",
+        "exp run --temp --name third -S propagate.percentile=30 propagate",
         "exp apply third",
         "gc --workspace --force",
         "checkout --force",
@@ -174,14 +176,14 @@ def test_photographs_and_labels_survive_every_command(mine):
 
 @pytest.mark.parametrize("labeled", [write_folder], indirect=True)  # the harder of the two
 def test_labels_that_nobody_committed_survive_an_experiment(mine):
-    mine.dvc("exp", "run", "--name", "half", "--set-param", "propagate.percentile=50")
+    mine.dvc(*EXPERIMENT, "--name", "half", "--set-param", "propagate.percentile=50")
     mine.run("git", "checkout", "--", "params.yaml")
     mine.set({"label_budget": N_LABELS + 4})
     mine.repro("dvc.yaml:cluster")
     label(mine)
     before = owned(mine)
     assert n_labels(mine) == N_LABELS + 4
-    mine.dvc("exp", "run", "--name", "more", "--set-param", "propagate.percentile=60")
+    mine.dvc(*EXPERIMENT, "--name", "more", "--set-param", "propagate.percentile=60")
     assert owned(mine) == before
     # DVC puts everything back as it was in the experiment, without a word.
     mine.dvc("exp", "apply", "half")

@@ -70,8 +70,9 @@ def test_all_plots_can_be_drawn(project):
 
 
 def test_experiments_run_in_the_workspace_and_from_the_queue(project):
-    project.dvc("exp", "run", "--name", "half", "--set-param", "propagate.percentile=50")
-    project.dvc("exp", "run", "--queue", "--set-param", "propagate.percentile=20,60")
+    measured = ("exp", "run", "evaluate_propagation", "--set-param")  # and no training
+    project.dvc(*measured, "propagate.percentile=50", "--name", "half")
+    project.dvc(*measured, "propagate.percentile=20,60", "--queue")
     project.dvc("exp", "run", "--run-all")
     rows = csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv")))
     found = {

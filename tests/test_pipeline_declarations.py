@@ -217,6 +217,7 @@ def test_only_who_asks_or_measures_reads_true_labels(stages):
     assert readers == {"select", "label", "evaluate", "evaluate_propagation"}
 
 
+@pytest.mark.usefixtures("eager")
 def test_declared_settings_and_data_are_those_read(project, monkeypatch):
     monkeypatch.chdir(project.folder)
     for name, value in project.environment.items():
