@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from functools import cache, lru_cache, partial
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from threadpoolctl import threadpool_info
 
 from fewlabel.arrays import Array
 from fewlabel.errors import FewlabelError
-from fewlabel.kernels import fixed_threads, pinned
+from fewlabel.kernels import fixed_threads, pinned, versions
 from fewlabel.parallel import progress
 from fewlabel.storage import (
     hash_of,
@@ -40,10 +39,6 @@ from fewlabel.text import one_line
 ENGINE = "FEWLABEL_ENGINE"
 UNFINISHED = Path("data/unfinished")
 WORKER_ENVIRONMENT = {"LOKY_MAX_CPU_COUNT": "1"}  # each works on one core
-_COMPUTE = {
-    *("faiss-cpu", "keras", "numpy", "onnxruntime", "pillow", "scikit-learn", "scipy"),
-    *("tensorflow", "tensorflow_cpu", "tensorflow-cpu"),
-}
 _PER_SUBMIT = 5_000  # tasks; with many more, a scheduler answers no more
 _ALLOWED = re.compile(r"threads|dask:[1-9]\d{0,2}|(tcp|tls)://\S+:\d+")
 _TIMEOUT = 20  # seconds
@@ -100,7 +95,7 @@ def run_parts(
     if _engine() == "threads":
         for task in progress(tasks, name):
             _make(*task)
-    else:
+    elif tasks:
         _make_on_dask(tasks, name)
     return files
 
@@ -140,11 +135,7 @@ class Shared:
         """Return the value."""
         if hash_of(self.path) != self._hash:
             raise FewlabelError(f"{self.path} was changed meanwhile; run `dvc repro` again")
-        return loaded(_read, self.path)
-
-
-def _read(path: Path) -> Any:
-    return unpickle(path.read_bytes())
+        return loaded(unpickle, self.path)
 
 
 def _is_made(file: Path, key: str) -> bool:
@@ -171,8 +162,7 @@ def _code() -> str:
     """Return a hash of this package, and of the versions of what computes."""
     package = Path(__file__).parent
     contents = [file.read_bytes() for file in sorted(package.rglob("*.py"))]
-    found = [f"{d.name} {d.version}" for d in distributions() if d.name in _COMPUTE]
-    return hashlib.sha256(b"\0".join([*contents, *map(str.encode, sorted(found))])).hexdigest()
+    return hashlib.sha256(b"\0".join([*contents, *map(str.encode, versions())])).hexdigest()
 
 
 def _engine() -> str:

@@ -83,10 +83,11 @@ def predict(model: Any, *inputs: Floats) -> Floats:
     # The last rows of a matrix product are added up in another order unless they fill a block: an
     # image's probabilities would depend on its place among the others, and on the processor.
     n_whole = n_images - n_images % n_block
+    n_filled = 0 if n_images == n_whole > 0 else n_block
     parts: tuple[list[Floats], list[Floats]] = ([], [])
     for X, tensor in zip(inputs, model.inputs, strict=True):
         images = X.reshape(n_images, *tensor.shape[1:])
-        filled = np.zeros((n_block, *images.shape[1:]), images.dtype)
+        filled = np.zeros((n_filled, *images.shape[1:]), images.dtype)
         filled[: n_images - n_whole] = images[n_whole:]
         parts[0].append(images[:n_whole])
         parts[1].append(filled)

@@ -9,6 +9,8 @@ import logging
 import os
 import platform
 from contextlib import AbstractContextManager
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 
 N_THREADS = 2
@@ -23,6 +25,10 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": str(N_THREADS),
     "TF_NUM_INTRAOP_THREADS": str(N_THREADS),
+}
+_COMPUTE = {
+    *("faiss-cpu", "keras", "numpy", "onnxruntime", "pillow", "scikit-learn", "scipy"),
+    *("tensorflow", "tensorflow_cpu", "tensorflow-cpu"),
 }
 _CPU = Path("/proc/cpuinfo")
 _logger = logging.getLogger(__name__)
@@ -44,6 +50,12 @@ def pin_kernels() -> None:
 def pinned() -> dict[str, str | None]:
     """Return which kernels this process was told to take."""
     return {name: os.environ.get(name) for name in _ENVIRONMENT}
+
+
+@cache
+def versions() -> list[str]:
+    """Return name and version of each library here that computes."""
+    return sorted(f"{d.name} {d.version}" for d in distributions() if d.name in _COMPUTE)
 
 
 def fixed_threads() -> AbstractContextManager[object]:

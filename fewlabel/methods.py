@@ -51,7 +51,8 @@ class Method(Strict):
     Attributes
     ----------
     candidates
-        Names of the methods that it chooses from, if that is what it does.
+        Names of the methods that it chooses from, if that is what it does: where images decide,
+        that for small gray ones, then that for photographs.
     """
 
     candidates: ClassVar[tuple[str, ...]] = ()
@@ -63,7 +64,7 @@ class Method(Strict):
 
     def choose(self, image_shape: tuple[int, ...]) -> str:
         """Return the name of the candidate that suits images of this shape."""
-        raise NotImplementedError
+        return self.candidates[are_photographs(image_shape)]
 
 
 class Facts(NamedTuple):
@@ -198,9 +199,10 @@ class EmbeddingMethod(Method):
     def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
         """Return features of rows of pixels, both Keras tensors, as the fitted transformer does.
 
-        The layers must be Keras's own, so that the packaged classifier needs no other code.
+        By default, the transformer's own `to_keras` does it. The layers must be Keras's own, so
+        that the packaged classifier needs no other code.
         """
-        raise NotImplementedError
+        return embedding.to_keras(keras, rows)
 
     @staticmethod
     def onnx_part(embedding: Any) -> OnnxPart | None:

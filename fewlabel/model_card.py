@@ -7,8 +7,8 @@ import numpy as np
 from fewlabel.arrays import Ints
 from fewlabel.settings import Params
 
+_PSEUDO = "- It was taught by pseudo-labels, some of which are wrong; rare classes suffer most.\n"
 _LIMITS = """\
-- It was taught by pseudo-labels, some of which are wrong; rare classes suffer most.
 - Images unlike those it was trained on, in subject, background or framing, are not covered by the \
 figures above.
 """
@@ -31,6 +31,7 @@ def model_card(
     *,
     embedding: str,
     model: str,
+    training_set: str,
 ) -> str:
     """Return the card of a classifier, as Markdown.
 
@@ -51,6 +52,8 @@ def model_card(
         Of `fewlabel.verdict`, as a Markdown list.
     embedding, model
         Names of the methods that ran, where `params` may leave it to the images.
+    training_set
+        Name of what it was trained on.
     """
     names = about["class_names"]
     height, width, *channels = about["image_shape"]
@@ -83,4 +86,4 @@ percentile {params.propagate.percentile:g}; model {model} on \
 
 {f"- It needs {' and '.join(about['needs'])}: {_INSTALL}" if "needs" in about else ""}\
 - It knows these classes only, and gives one of them to any image.
-{no_label if missing else ""}{_LIMITS}"""
+{no_label if missing else ""}{_PSEUDO if training_set == "propagated" else ""}{_LIMITS}"""

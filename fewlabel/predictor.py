@@ -12,8 +12,8 @@ second input. about.json says in `needs` what has to be installed.
 import io
 import json
 import os
-import shutil
 import zipfile
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,7 @@ from fewlabel.keras_layers import dense
 from fewlabel.regular_files import FileRefusedError, read_regular_file
 from fewlabel.safe_keras import load_safely, refuse_other_than_arithmetic
 from fewlabel.safe_onnx import OnnxSession
+from fewlabel.storage import locked_hashes, verified, write
 from fewlabel.text import one_line
 
 _MAX_BYTES = 2**32
@@ -222,28 +223,16 @@ def export(model: str, file_format: str, target: str) -> None:
             f"{model} has a network in ONNX between two models of Keras, which no other format "
             "holds as one; use it with fewlabel predict or fewlabel serve"
         )
-    options: dict[str, Any] = {"format": "onnx"}
-    if file_format == "savedmodel":
-        options = {"format": "tf_saved_model"}
-    elif find_spec("tf2onnx") is None:
+    if file_format == "onnx" and find_spec("tf2onnx") is None:
         raise FewlabelError("onnx needs tf2onnx: pip install 'fewlabel[onnx]'")
     classifier.predict_proba(np.zeros((1, *classifier.image_shape), np.uint8))  # else it refuses
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        classifier.model.export(temporary, verbose=False, **options)
-        temporary.replace(path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+    keras_format = "onnx" if file_format == "onnx" else "tf_saved_model"
+    export_to = partial(classifier.model.export, format=keras_format, verbose=False)
+    write(path, export_to)
 
 
 def _refuse_changed_output(path: str | Path) -> None:
     """In a checkout, the model that the pipeline made must be the one that it made."""
-    if Path("dvc.lock").exists():
-        from fewlabel.storage import locked_hashes, verified
-
-        name = os.path.relpath(path)
-        if name in locked_hashes():
-            verified(name)
+    name = os.path.relpath(path)
+    if name in locked_hashes():
+        verified(name)

@@ -144,7 +144,8 @@ def _refuse_other_than_arithmetic(name: str, content: bytes) -> None:
         elif isinstance(part, onnx.NodeProto):
             if part.domain not in _STANDARD:
                 found.add(f"{part.op_type} of {part.domain}")
-            elif part.op_type in _REFUSED:
+            # In training, it draws which values to drop.
+            elif part.op_type in _REFUSED or (part.op_type == "Dropout" and any(part.input[2:])):
                 found.add(part.op_type)
     if found:
         raise UnsafeModelError(

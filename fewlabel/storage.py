@@ -5,7 +5,6 @@ it, and DVC does not look. dvc.lock came with the code, and says what each file 
 """
 
 import hashlib
-import io
 import json
 import os
 import re
@@ -133,8 +132,10 @@ class StoredArray:
     def __getitem__(self, rows: slice | Ints) -> Array:
         # Mapped anew, since pages that were read count as this process's while the map is there.
         if len(self.files) == 1:
-            return np.array(_mapped(self.files[0])[rows])
-        positions = np.arange(len(self))[rows]
+            # What an array chooses is a copy already.
+            return np.array(_mapped(self.files[0])[rows], copy=isinstance(rows, slice) or None)
+        chosen = rows.indices(len(self)) if isinstance(rows, slice) else None
+        positions = np.arange(*chosen) if chosen else np.arange(len(self))[rows]
         shards = positions // self._shard_rows
         found = np.empty((len(positions), *self.shape[1:]), self.dtype)
         for shard in np.unique(shards):
@@ -157,14 +158,14 @@ def load_graph(path: str | Path) -> Graph:
 
 def load_joblib(path: str | Path, lock: Path = LOCK) -> Any:
     """Read what `save_joblib` wrote, if it is `verified`: loading it can run any code."""
-    return unpickle(verified(path, lock).read_bytes())
+    return unpickle(verified(path, lock))
 
 
-def unpickle(content: bytes) -> Any:
-    """Load what joblib wrote, of which the caller knows that this project made it."""
+def unpickle(path: Path) -> Any:
+    """Load a file that joblib wrote, of which the caller knows that this project made it."""
     import joblib
 
-    return joblib.load(io.BytesIO(content))
+    return joblib.load(path)
 
 
 def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
@@ -178,9 +179,9 @@ def write(path: str | Path, write_to: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.iterdir():
-            if re.fullmatch(rf"\.\d+\.{re.escape(path.name)}", left.name):
-                _remove(left)
+        left = re.compile(rf"\.\d+\.{re.escape(path.name)}")
+        for name in filter(left.fullmatch, os.listdir(path.parent)):  # noqa: PTH208  # of many parts
+            _remove(path.with_name(name))
         write_to(temporary)
         if temporary.is_dir() or path.is_dir():
             _remove(path)

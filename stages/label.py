@@ -48,10 +48,10 @@ def main(params: Params) -> None:
     save_array("data/representatives/excluded.npy", given.excluded)
     save_array("data/check/labels.npy", given.check)
     labeled = np.flatnonzero(labels >= 0)
-    images = stored_array("data/raw/train_images.npy")[labeled]
+    images = stored_array("data/raw/train_images.npy")
     sizes = np.bincount(assignment)[assignment[labeled]]
     names = load_json(verified("data/raw/class_names.json"))
-    figure = draw_contact_sheet(images, labels[labeled], sizes, names)
+    figure = draw_contact_sheet(images, labeled, labels[labeled], sizes, names)
     write("metrics/contact_sheet.png", figure.savefig)
 
 

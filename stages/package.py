@@ -20,7 +20,8 @@ def main(params: Params) -> None:
     class_names = load_json(verified("data/raw/class_names.json"))
     keras, _ = new_session(params.seed)
     shipped = load_json(verified("models/shipped.json"))
-    classifier, model = load_model(verified(f"models/{shipped['training_set']}"))
+    trained_on = shipped["training_set"]
+    classifier, model = load_model(verified(f"models/{trained_on}"))
     embedding = load_joblib("models/embedding.joblib")
     normalization = load_joblib("models/normalization.joblib")
     embed = suited_facts("embeddings", params.embed.method, image_shape)
@@ -44,12 +45,12 @@ def main(params: Params) -> None:
     needs = {"needs": ["fewlabel", "onnxruntime"]} if part else {}
     about = {"class_names": class_names, "image_shape": image_shape} | needs
     files = part_files(keras, part, to_pixels, image_shape) if part else {}
-    metrics = load_json(verified(f"metrics/{shipped['training_set']}.json"))
+    metrics = load_json(verified(f"metrics/{trained_on}.json"))
     metrics |= load_json(verified("metrics/propagation.json"))
     labels = load_array("data/representatives/labels.npy")
     verdict = verified("models/verdict.md").read_text(encoding="utf-8")
-    chosen_names = {"embedding": embed.name, "model": train.name}
-    card = model_card(params, about, classifier, labels, metrics, verdict, **chosen_names)
+    names = {"embedding": embed.name, "model": train.name, "training_set": trained_on}
+    card = model_card(params, about, classifier, labels, metrics, verdict, **names)
     write("models/model_card.md", lambda path: path.write_text(card, encoding="utf-8"))
     write("models/classifier.keras", lambda path: save_portable(path, portable, about, card, files))
 

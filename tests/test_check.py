@@ -1,7 +1,6 @@
 """Random labels through the pipeline: they measure, calibrate, and choose what is shipped."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +62,8 @@ def assert_packaged_is(training_set):
     expected = tempered(given, shipped["temperature"])
     np.testing.assert_allclose(classifier.predict_proba(tests), expected, atol=1e-5)
     assert f"The classifier of {training_set} is shipped" in classifier.card
+    of_pseudo_labels = "It was taught by pseudo-labels" in classifier.card
+    assert of_pseudo_labels == (training_set == "propagated")
 
 
 def test_the_classifier_of_representatives_is_shipped_where_pseudo_labels_harm(checked):
@@ -71,6 +72,6 @@ def test_the_classifier_of_representatives_is_shipped_where_pseudo_labels_harm(c
     np.save(path, np.where((taught >= 0) & (labels < 0), (taught + 1) % 10, taught))
     for stage in ("train propagated", "evaluate propagated", "verdict", "package"):
         record_outputs(checked.folder)
-        checked.run(sys.executable, "-m", *f"stages.{stage}".split())
+        checked.run("python", "-m", *f"stages.{stage}".split())
     record_outputs(checked.folder)
     assert_packaged_is("representatives")

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.predictor import PortableClassifier, save_portable
+from fewlabel.web.classify import create_app
 from tests.test_predictor import ABOUT, build
 
 
@@ -55,6 +56,16 @@ def test_a_hundred_requests_at_once_are_all_answered_right(model, address):
     for answer, row in zip(answers, expected, strict=True):
         assert answer["label"] == ABOUT["class_names"][row.argmax()]
         assert answer["probability"] == next(iter(answer["probabilities"].values()))
+
+
+def test_probabilities_that_are_no_numbers_are_refused(model, monkeypatch):
+    classifier = PortableClassifier(model)
+    monkeypatch.setattr(classifier, "predict_proba", lambda images: np.full((1, 3), np.nan))
+    answer = (
+        create_app(classifier).test_client().post("/classify", data=png(np.zeros((6, 5), "u1")))
+    )
+    assert answer.status_code == 500
+    assert "probabilities that are not finite numbers" in answer.text
 
 
 @pytest.mark.parametrize(

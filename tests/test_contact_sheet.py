@@ -15,7 +15,10 @@ def draw(n_clusters, names=NAMES):
     images = rng.integers(0, 256, (n_clusters, 8, 8), np.uint8)
     labels = rng.integers(0, len(names), n_clusters)
     sizes = rng.permutation(n_clusters) * 37 + 1
-    return images, labels, sizes, draw_contact_sheet(images, labels, sizes, names)
+    positions = rng.permutation(n_clusters + 3)[:n_clusters]
+    every_image = np.zeros((n_clusters + 3, 8, 8), np.uint8)
+    every_image[positions] = images
+    return images, labels, sizes, draw_contact_sheet(every_image, positions, labels, sizes, names)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 37, 150])

@@ -112,6 +112,14 @@ def test_a_scheduler_behind_tls_needs_certificates(monkeypatch):
         run_parts("squares", squares, PARTS, "log")
 
 
+def test_what_is_finished_needs_no_scheduler(monkeypatch):
+    run_parts("squares", squares, PARTS, "log")
+    monkeypatch.setenv(engine.ENGINE, "tcp://127.0.0.1:9")
+    monkeypatch.setattr(engine, "_TIMEOUT", 1)
+    run_parts("squares", squares, PARTS, "log")
+    assert made() == ["0", "3"]
+
+
 def killed_once(part, log):
     """End this process, the first time."""
     lines = squares(part, log)

@@ -364,6 +364,20 @@ def test_an_image_has_the_same_probabilities_wherever_it_stands(architecture, n_
     np.testing.assert_array_equal(predict(model, X)[order], predict(model, X[order]))
 
 
+@pytest.mark.parametrize(("n_images", "given"), [(1, [48]), (48, [48]), (50, [48, 48]), (0, [48])])
+def test_only_images_and_what_fills_their_last_block_are_predicted(n_images, given, monkeypatch):
+    keras, _ = new_session(0)
+    model, seen = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), []
+
+    def count(self, images, **_):
+        seen.append(len(images))
+        return np.zeros((len(images), 1), np.float32)
+
+    monkeypatch.setattr(keras.Model, "predict", count)
+    assert predict(model, np.zeros((n_images, 2), np.float32)).shape == (n_images, 1)
+    assert seen == given
+
+
 def test_networks_trained_at_once_are_as_alone():
     rng = np.random.default_rng(0)
     X, y = rng.random((90, 64 + 5), dtype=np.float32), np.arange(90) % 3

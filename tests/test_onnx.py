@@ -239,6 +239,10 @@ def random_numbers():
     return helper.make_node("RandomNormalLike", ["alike"], ["of_branch"])
 
 
+def dropout_in_training():
+    return helper.make_node("Dropout", ["alike", "", "true"], ["of_branch"])
+
+
 def with_function():
     model = network(more=[helper.make_node("Mine", ["alike"], ["y"], domain="custom")])
     body = [helper.make_node("Identity", ["a"], ["b"])]
@@ -271,6 +275,7 @@ def polyglot():
         (lambda: network(more=[of_custom()]), "has Run of custom, but"),
         (lambda: in_a_branch(of_custom()), "has Run of custom, but"),
         (lambda: in_a_branch(random_numbers()), "has RandomNormalLike, but"),
+        (lambda: in_a_branch(dropout_in_training()), "has Dropout, but"),
         (with_function, "has Mine of custom, but"),
         (polyglot, "has Run of custom, but"),
         (lambda: network(n_inputs=2), r"takes tensor\(float\), tensor\(float\), but must take one"),

@@ -22,6 +22,7 @@ from fewlabel.predictor import (
     save_portable,
 )
 from fewlabel.safe_keras import UnsafeModelError
+from fewlabel.storage import ArtifactError
 
 ABOUT = {"class_names": ["cat", "dog", "owl"], "image_shape": [6, 5]}
 IMAGES = np.random.default_rng(0).integers(256, size=(50, 6, 5), dtype=np.uint8)
@@ -214,6 +215,6 @@ def test_an_export_that_fails_leaves_nothing(model, tmp_path, monkeypatch, file_
         raise OSError("no space left")
 
     monkeypatch.setattr(import_keras().Model, "export", half)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(ArtifactError, match="m cannot be written: no space left"):
         export(model, file_format, tmp_path / "m")
     assert [path.name for path in tmp_path.iterdir()] == ["classifier.keras"]

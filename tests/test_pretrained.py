@@ -303,6 +303,19 @@ def test_only_images_that_are_new_are_computed(counted):
     assert computed == [1, 2, 3, 1]
 
 
+def test_features_of_another_version_are_computed_again(tiny_network, monkeypatch):
+    network = FrozenNetwork((tiny_network / "data/networks/tiny.keras").read_bytes(), (8, 8, 3))
+    computed, compute = [], network._compute
+    monkeypatch.setattr(network, "_compute", lambda rows: computed.append(1) or compute(rows))
+    rows = np.random.default_rng(0).random((2, 192), np.float32)
+    for versions in (["keras 1"], ["keras 1"], ["keras 2"]):
+        monkeypatch.setattr(frozen_network, "versions", lambda versions=versions: versions)
+        frozen_network._made_by.cache_clear()
+        network.transform(rows)
+    frozen_network._made_by.cache_clear()
+    assert len(computed) == 2
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -11,24 +11,25 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fewlabel.arrays import Ints
+from fewlabel.arrays import Indexed, Ints
 
 _MAX_IMAGES = 100
 _TILE_INCHES = 0.86
 
 
 def draw_contact_sheet(
-    images: NDArray[np.uint8],
+    images: Indexed,
+    positions: Ints,
     labels: Ints,
     cluster_sizes: Ints,
     class_names: Sequence[str],
 ) -> Figure:
     """Draw the representatives of the 100 largest clusters with label and cluster size.
 
-    Ordered by class, larger clusters first. Images are of shape (n_clusters, height, width), where
-    0 is black; labels and sizes of (n_clusters,).
+    Ordered by class, larger clusters first. Images are of shape (n_images, height, width, ...),
+    where 0 is black; positions of representatives, labels and sizes of (n_clusters,).
     """
-    largest = sorted(range(len(images)), key=lambda i: -cluster_sizes[i])[:_MAX_IMAGES]
+    largest = sorted(range(len(positions)), key=lambda i: -cluster_sizes[i])[:_MAX_IMAGES]
     order = sorted(largest, key=lambda i: (labels[i], -cluster_sizes[i]))
     n_columns = min(10, len(order))
     n_rows = math.ceil(len(order) / n_columns)
@@ -37,12 +38,13 @@ def draw_contact_sheet(
     figure = Figure(figsize=(width, height), dpi=110)
     colors = class_colors(len(class_names))
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for axis, i in zip(axes, order, strict=False):
+    for axis, i, image in zip(axes, order, images[positions[order]], strict=False):
         size = f"{cluster_sizes[i]:,} images"
-        draw_tile(axis, images[i], class_names[labels[i]], size, colors(labels[i]), cmap="gray_r")
+        draw_tile(axis, image, class_names[labels[i]], size, colors(labels[i]), cmap="gray_r")
     for axis in axes[len(order) :]:
         axis.set_axis_off()
-    shown = f"the {len(order)} largest of {len(images)}" if len(order) < len(images) else len(order)
+    n = len(positions)
+    shown = f"the {len(order)} largest of {n}" if len(order) < n else len(order)
     figure.suptitle(f"Representatives of {shown} clusters: label, cluster size", fontsize=10)
     figure.subplots_adjust(0.01, 0.16 / height, 0.99, 1 - 0.5 / height, 0.08, 0.42)
     return figure

@@ -2,13 +2,10 @@
 
 from typing import ClassVar
 
-from fewlabel.methods import ClassifierMethod, are_photographs
+from fewlabel.methods import ClassifierMethod
 
 
 class Settings(ClassifierMethod):
     """Nothing to set."""
 
     candidates: ClassVar[tuple[str, ...]] = ("cnn_mlp_ensemble", "logistic_regression")
-
-    def choose(self, image_shape: tuple[int, ...]) -> str:
-        return "logistic_regression" if are_photographs(image_shape) else "cnn_mlp_ensemble"

@@ -71,7 +71,7 @@ def load_model(folder: str | Path) -> tuple[dict[str, Any], Any]:
     about = load_json(f"{folder}/classifier.json")
     path = Path(folder, about["file"])
     if path.suffix != ".keras":
-        return about, unpickle(path.read_bytes())
+        return about, unpickle(path)
     from fewlabel.keras_session import import_keras
 
     return about, import_keras().models.load_model(path, compile=False, safe_mode=True)

@@ -8,24 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from fewlabel.arrays import Array
 
 
-class ImageSource(Protocol):
-    """What has the pixels of several images, one after the other."""
-
-    def opened(self) -> AbstractContextManager[IO[bytes]]:
-        """Return the file to read them from."""
-
-
 class DecodedImage(NamedTuple):
     """One of the images of a source: where its pixels begin, in bytes, and their shape."""
 
-    source: ImageSource
+    source: "DecodedImages | StoredImages"
     offset: int
     shape: tuple[int, ...]
 
@@ -44,7 +37,7 @@ class DecodedImages:
         self._file.close()
 
     def opened(self) -> AbstractContextManager[IO[bytes]]:
-        """As of `ImageSource`."""
+        """Return the file to read pixels from."""
         return nullcontext(self._file)
 
     def add(self, pixels: Array) -> DecodedImage:
@@ -62,7 +55,7 @@ class StoredImages:
         self._file = file
 
     def opened(self) -> AbstractContextManager[IO[bytes]]:
-        """As of `ImageSource`."""
+        """Return the file to read pixels from."""
         return self._file.open("rb")
 
     def __iter__(self) -> Iterator[DecodedImage]:

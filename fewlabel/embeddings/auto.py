@@ -2,13 +2,10 @@
 
 from typing import ClassVar
 
-from fewlabel.methods import EmbeddingMethod, are_photographs
+from fewlabel.methods import EmbeddingMethod
 
 
 class Settings(EmbeddingMethod):
     """Nothing to set."""
 
     candidates: ClassVar[tuple[str, ...]] = ("patches", "pretrained")
-
-    def choose(self, image_shape: tuple[int, ...]) -> str:
-        return "pretrained" if are_photographs(image_shape) else "patches"

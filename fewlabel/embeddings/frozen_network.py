@@ -1,7 +1,9 @@
 """A pretrained network that is not trained any more, from pixels to features."""
 
 import hashlib
+from functools import cache
 from math import prod
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
@@ -12,6 +14,7 @@ from fewlabel.embeddings.feature_cache import cached_features
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_format import model_bytes
 from fewlabel.keras_session import new_session, predict, prediction_batch
+from fewlabel.kernels import versions
 from fewlabel.parallel import progress
 from fewlabel.regular_files import FileRefusedError, read_regular_file
 from fewlabel.safe_keras import load_safely
@@ -19,6 +22,7 @@ from fewlabel.text import one_line
 
 DEFAULT_SIZE = 160
 _N_COLORS = 3
+_SOURCES = ("frozen_network.py", "onnx_network.py")
 _BATCHES = 8  # between two looks at the progress
 _MAX_BYTES = 2**32
 SCALINGS = {
@@ -117,6 +121,13 @@ def _content(
     return model_bytes(keras.Model(image, features, name="frozen_network"))
 
 
+@cache
+def _made_by() -> bytes:
+    """Return what decides features besides network and pixels: this code, and the libraries."""
+    sources = [Path(__file__).with_name(name).read_bytes() for name in _SOURCES]
+    return b"\0".join([*sources, *map(str.encode, versions())])
+
+
 def scaled(keras: ModuleType, images: Any, scaling: str) -> Any:
     """Return images in 0..255, channels last, as one of `SCALINGS` has them."""
     offset, divisor = np.array(SCALINGS[scaling], np.float32)
@@ -178,7 +189,7 @@ class FrozenNetwork:
         """Return features of rows of pixels, from the cache where they are known."""
         if self._model is None:
             self._model = self._load()
-        key = hashlib.sha256(repr(self.image_shape).encode() + self.content).digest()
+        key = hashlib.sha256(repr(self.image_shape).encode() + _made_by() + self.content).digest()
         return cached_features(key, rows, self._model.output_shape[1], self._compute)
 
     def _load(self) -> Any:

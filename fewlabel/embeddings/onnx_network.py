@@ -98,11 +98,6 @@ def _with_settings(content: bytes, settings: dict[str, Any]) -> bytes:
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
-def is_onnx(content: bytes) -> bool:
-    """Return whether a network's content is of an ONNX file; of a .keras file, it is a zip."""
-    return not content.startswith(b"PK")
-
-
 class OnnxNetwork(FrozenNetwork):
     """From rows of pixels in [0, 1] to the features that a network in ONNX gives.
 

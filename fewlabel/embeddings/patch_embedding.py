@@ -7,7 +7,6 @@ AISTATS 2011. No label, no network and no GPU is needed.
 import itertools
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Self
 
@@ -101,11 +100,6 @@ def spherical_kmeans(
     return centroids
 
 
-def _two_threads() -> AbstractContextManager[object]:
-    """Make products of large matrices nearly twice as fast."""
-    return threadpool_limits(N_THREADS, user_api="blas")  # type: ignore[no-any-return]
-
-
 class PatchEmbedding(PixelTransformer):
     """Pooled responses of an image's patches to patch centroids, reduced by PCA.
 
@@ -185,7 +179,8 @@ class PatchEmbedding(PixelTransformer):
             pixel, which have no contrast.
         """
         rows = self._rows_to_fit(X)
-        with _two_threads():
+        # Nearly twice as fast for large matrices.
+        with threadpool_limits(N_THREADS, user_api="blas"):
             self._fit(rows, check_random_state(self.random_state))
         return self
 
@@ -214,7 +209,7 @@ class PatchEmbedding(PixelTransformer):
         embedding = np.empty((len(pixels), self._n_features_out), np.float32)
         # In C order, whether it was fitted here or loaded: products differ in the last bits.
         projection = (self.pca_.components_.T * self.scale_).astype(np.float32, order="C")
-        with _two_threads():
+        with threadpool_limits(N_THREADS, user_api="blas"):
             offset = self.pca_.mean_ @ projection
             # A slice at a time, so that memory does not grow with the responses of all images.
             for rows in blocks(pixels.shape):

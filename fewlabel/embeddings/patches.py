@@ -1,8 +1,7 @@
 """Responses of image patches to patch centroids, without label or network (A. Coates, 2011)."""
 
 import math
-from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -92,10 +91,6 @@ class Settings(EmbeddingMethod):
 
         settings = self.model_dump(exclude={"n_leading_components"})
         return PatchEmbedding(image_shape, **settings, random_state=seed)
-
-    @staticmethod
-    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
-        return embedding.to_keras(keras, rows)
 
     def leading(self, features: Floats) -> Floats:
         return leading_components(features, self.n_leading_components)

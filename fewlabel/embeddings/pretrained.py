@@ -1,7 +1,6 @@
 """Features of a network that was trained on other photographs."""
 
 import re
-from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -75,10 +74,6 @@ class Settings(EmbeddingMethod):
         return PretrainedEmbedding(
             content, image_shape, variance_power=self.variance_power, random_state=seed
         )
-
-    @staticmethod
-    def to_keras(keras: ModuleType, embedding: Any, rows: Any) -> Any:
-        return embedding.to_keras(keras, rows)
 
     @staticmethod
     def onnx_part(embedding: Any) -> OnnxPart | None:

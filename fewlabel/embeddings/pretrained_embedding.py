@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.arrays import Array, Floats, blocks
 from fewlabel.embeddings.frozen_network import FrozenNetwork
-from fewlabel.embeddings.onnx_network import OnnxNetwork, is_onnx
+from fewlabel.embeddings.onnx_network import OnnxNetwork
 from fewlabel.embeddings.pixel_transformer import PixelTransformer
 from fewlabel.keras_layers import dense
 from fewlabel.parallel import for_each_block, log_duration
@@ -65,7 +65,7 @@ class PretrainedEmbedding(PixelTransformer):
         """Fit principal components to rows of pixels in [0, 1]."""
         rng = check_random_state(self.random_state)
         rows = self._rows_to_fit(X)
-        kind = OnnxNetwork if is_onnx(self.network) else FrozenNetwork
+        kind = FrozenNetwork if self.network.startswith(b"PK") else OnnxNetwork  # .keras is a zip
         self.network_ = kind(self.network, self.image_shape or (1, rows.shape[1]))
         sampled = np.sort(rng.permutation(len(rows))[:PCA_IMAGES])
         parts = blocks((len(sampled), rows.shape[1]))

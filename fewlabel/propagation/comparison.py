@@ -54,45 +54,50 @@ def best_method(
     weights = label_weights(pool.assignment, labeled)
     shared = Shared("spread/pool", pool)
     predict = partial(_predict, shared, labeled=labeled, files=files)
-    predicted = {name: predict(method) for name, method in methods.items()}
+    predicted = predict(methods)
     right = {name: weights * (found == pool.y[labeled]) for name, (found, _) in predicted.items()}
     choice = surely_best(right, MIN_Z)
     shares = ", ".join(f"{name} {values.sum():.1%}" for name, values in right.items())
     _logger.info("propagation: %s (labels predicted from others are right: %s)", choice, shares)
-    by_half, _ = predict(methods[choice], step=2)
+    by_half, _ = predict({choice: methods[choice]}, step=2)[choice]
     return methods[choice], HeldOut(labeled, *predicted[choice], by_half)
 
 
 def _predict(
     pool: Shared,
-    method: PropagationMethod,
+    methods: Mapping[str, PropagationMethod],
     *,
     labeled: Ints,
     files: Sequence[str | Path] = (),
     step: int = 1,
-) -> tuple[Ints, Floats]:
+) -> dict[str, tuple[Ints, Floats]]:
     """Return class and confidence of each labeled image, from every `step`-th other label."""
     n_folds = min(max(_FOLD_LABELS // len(labeled), 2), _MAX_FOLDS)
-    name = f"spread/{method.name}-{step}"
-    arguments = pool, method, n_folds, step
-    parts = run_parts(name, _predict_fold, range(n_folds), *arguments, inputs=files)
-    predicted = np.full(len(labeled), -1)
-    confidence = np.zeros(len(labeled), np.float32)
-    for fold, file in enumerate(parts):
-        found = StoredArray(file)[:]
-        predicted[fold::n_folds], confidence[fold::n_folds] = found["label"], found["confidence"]
-    return predicted, confidence
+    parts = [(name, fold) for name in methods for fold in range(n_folds)]
+    arguments = pool, methods, n_folds, step
+    made = run_parts(f"spread/held_out-{step}", _predict_fold, parts, *arguments, inputs=files)
+    predicted = {
+        name: (np.full(len(labeled), -1), np.zeros(len(labeled), np.float32)) for name in methods
+    }
+    for (name, fold), file in zip(parts, made, strict=True):
+        found, (classes, confidence) = StoredArray(file)[:], predicted[name]
+        classes[fold::n_folds], confidence[fold::n_folds] = found["label"], found["confidence"]
+    return predicted
 
 
 def _predict_fold(
-    fold: int, shared: Shared, method: PropagationMethod, n_folds: int, step: int
+    part: tuple[str, int],
+    shared: Shared,
+    methods: Mapping[str, PropagationMethod],
+    n_folds: int,
+    step: int,
 ) -> Array:
     """Return the same of every `n_folds`-th labeled image, from those of the other folds."""
-    pool: Pool = shared.get()
+    (name, fold), pool = part, shared.get()
     labeled = np.flatnonzero(pool.y >= 0)
     is_held_out = np.arange(len(labeled)) % n_folds == fold
     images, others = labeled[is_held_out], labeled[~is_held_out]
-    pseudo_labels, confidence = method.propagate(_only(pool, labeled, others[::step]))
+    pseudo_labels, confidence = methods[name].propagate(_only(pool, labeled, others[::step]))
     found = np.empty(len(images), _PREDICTED)
     found["label"], found["confidence"] = pseudo_labels[images], confidence[images]
     return found

@@ -1,11 +1,12 @@
 """Labels spread over the kNN graph (D. Zhou et al., NIPS 2003)."""
 
+import numpy as np
 from pydantic import Field
 
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.methods import Pool, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
-from fewlabel.propagation.knn_graph import spread_labels
+from fewlabel.propagation.knn_graph import in_order, spread_labels
 
 
 class Settings(PropagationMethod):
@@ -38,7 +39,6 @@ def spread_over_graph(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
     >>> X = np.array([[0], [1], [2], [7], [8]], np.float32)
     >>> affinity = affinity_graph(*nearest_neighbors(X, n_neighbors=1))
@@ -50,7 +50,7 @@ def spread_over_graph(
     # The margin needs a second class, if one that no image has.
     n_classes = max(n_classes, 2)
     order = by_cluster(assignment)
-    spread = spread_labels(
-        affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations, order=order
-    )
+    ordered = in_order(affinity, order), y[order], weights[order]
+    spread = np.empty((len(y), n_classes), np.float32)
+    spread[order] = spread_labels(*ordered, n_classes, alpha=alpha, n_iterations=n_iterations)
     return best_class(spread, y)

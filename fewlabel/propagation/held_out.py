@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.storage import verified
 
 _TINY = 1e-9
 
@@ -34,8 +35,6 @@ class HeldOut(NamedTuple):
 def load_held_out() -> HeldOut:
     """Read what the stage `spread` wrote, if it is `verified`."""
     import pandas as pd
-
-    from fewlabel.storage import verified
 
     dtypes = dict.fromkeys(HeldOut._fields, np.int64) | {"confidence": np.float32}
     table = pd.read_csv(verified("data/spread/held_out.csv"), dtype=dtypes)

@@ -45,13 +45,13 @@ def examples(
     moves = shifts(images.image_shape)
     if (1 + len(moves)) * len(labeled) > MAX_EXAMPLES:
         moves = []
-    copies = [features[labeled], *(np.empty_like(features[labeled]) for _ in moves)]
+    copies = np.repeat(features[labeled][None], 1 + len(moves), axis=0)
     for part in blocks((len(labeled), images.shape[1])) if moves else ():
         pixels = images[labeled[part]].reshape(-1, *images.image_shape)
         for copy, offsets in zip(copies[1:], moves, strict=True):
             moved = ndimage.shift(pixels, offsets, order=0, mode="nearest")
             copy[part] = transformed(embedding, moved.reshape(len(moved), -1))
-    return np.tile(labeled, len(copies)), np.vstack(copies)
+    return np.tile(labeled, len(copies)), copies.reshape(-1, copies.shape[2])
 
 
 def shifts(image_shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -9,7 +9,7 @@ from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
 from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
-from fewlabel.propagation.knn_graph import smooth, spread_labels
+from fewlabel.propagation.knn_graph import in_order, smooth, spread_labels
 from fewlabel.rows import MappedRows
 
 
@@ -85,15 +85,17 @@ def combine_with_graph(
     labeled = np.flatnonzero(y >= 0)
     weights, n_classes = cluster_weights(assignment, y), scores.shape[1]
     order = by_cluster(assignment)
-    spread = spread_labels(
-        affinity, y, weights, n_classes, alpha=alpha, n_iterations=n_iterations, order=order
+    ordered = in_order(affinity, order)
+    spread, smoothed = np.empty_like(scores), np.empty_like(scores)
+    spread[order] = spread_labels(
+        ordered, y[order], weights[order], n_classes, alpha=alpha, n_iterations=n_iterations
     )
     own = np.maximum(scores, 0)
     own *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     own[labeled] = np.eye(n_classes, dtype=np.float32)[y[labeled]]
     neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
-    smoothed = smooth(affinity, own, alpha=neighbor_share, n_iterations=n_iterations, order=order)
+    smoothed[order] = smooth(ordered, own[order], alpha=neighbor_share, n_iterations=n_iterations)
     return best_class(_as_varied_as(own, smoothed), y)
 
 

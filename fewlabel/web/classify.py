@@ -3,6 +3,7 @@
 import socket
 import threading
 
+import numpy as np
 from flask import Flask, Response, abort, jsonify, render_template, request
 
 from fewlabel.datasets.decoding import fit_image
@@ -65,6 +66,9 @@ def create_app(classifier: PortableClassifier) -> Flask:
             abort(Response(f"{error}", 400, mimetype="text/plain"))
         with one_at_a_time:
             (row,) = classifier.predict_proba(pixels[None])
+        if not np.isfinite(row).all():
+            text = "the model gives probabilities that are not finite numbers; train it again"
+            abort(Response(text, 500, mimetype="text/plain"))
         ranked = most_probable(row, classifier.class_names, len(row), 0)
         label, probability = ranked[0]
         return jsonify(label=label, probability=probability, probabilities=dict(ranked))
