@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -55,7 +56,12 @@ def main() -> None:
 
 def _hashes(entries, without=()):
     files = {file_of(module) for entry in entries for module in all_imports(entry)}
-    return {file: code_hash(file) for file in sorted(files) if not file.startswith(without)}
+    return {file: _hash(file) for file in sorted(files) if not file.startswith(without)}
+
+
+@cache  # since rows share most modules
+def _hash(file: str) -> str:
+    return code_hash(file)
 
 
 def _named_modules(row):
@@ -119,6 +125,7 @@ def file_of(module: str) -> str:
     return module.replace(".", "/") + ".py"
 
 
+@cache
 def internal_imports(module: str) -> set[str]:
     """Modules of this repository that a module imports, anywhere in it."""
     tree = ast.parse(Path(file_of(module)).read_text(encoding="utf-8"))

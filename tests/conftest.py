@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 from filelock import FileLock
 from matplotlib.figure import Figure
@@ -45,6 +46,8 @@ TINY_NETWORKS = {
     for network in NETWORKS
     for key, value in (("epochs", 1), ("min_steps", 2))
 }
+EAGERLY = {"TENSORFLOW_EAGERLY": "1"}
+"""Of an environment where the warm Python builds no graphs, which take longer than a few steps."""
 ON_ONE_CORE = ("taskset", "--cpu-list", "0") if sys.platform == "linux" else ()
 """Words before a command; elsewhere no process can be kept on one core."""
 STRANGERS = {
@@ -241,13 +244,21 @@ def tiny_network(once) -> Path:
 
 
 @pytest.fixture
-def eager():
+def eager(monkeypatch):
     """Run TensorFlow without graphs: building one takes longer than these few steps."""
     from fewlabel.keras_session import import_keras
 
-    import_keras()
+    keras = import_keras()
     import tensorflow as tf
 
+    def predict(model, X, batch_size=None, verbose=None):
+        # As Keras's own, but for its data set, which is a graph even so.
+        arrays, size = X if isinstance(X, list) else [X], batch_size or 32
+        parts = [[a[i : i + size] for a in arrays] for i in range(0, len(arrays[0]), size)]
+        given = [part if isinstance(X, list) else part[0] for part in parts]
+        return np.concatenate([model(part, training=False).numpy() for part in given])
+
+    monkeypatch.setattr(keras.Model, "predict", predict)
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -378,6 +389,19 @@ def reproduced(unreproduced, warm_environment, once) -> Project:
         project.commit("Reproduce")
 
     return Project(once("reproduced", make) / "project", warm_environment)
+
+
+@pytest.fixture(scope="session")
+def halved(reproduced, once) -> Project:
+    """Reproduce with other pseudo-labels; .git/ran.json says which stages ran."""
+
+    def make(folder):
+        project = reproduced.copy(folder / "project")
+        project.set({"propagate.percentile": 50})
+        ran = json.dumps(project.repro())
+        (project.folder / ".git/ran.json").write_text(ran, encoding="utf-8")
+
+    return Project(once("halved", make) / "project", reproduced.environment)
 
 
 @pytest.fixture

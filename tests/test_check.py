@@ -1,6 +1,7 @@
 """Random labels through the pipeline: they measure, calibrate, and choose what is shipped."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,14 @@ N_CHECK = 150
 
 
 @pytest.fixture
-def checked(project, monkeypatch):
-    project.set({"label.check_size": N_CHECK})
-    project.repro()
+def checked(reproduced, once, tmp_path, monkeypatch):
+    def make(folder):
+        project = reproduced.copy(folder / "project")
+        project.set({"label.check_size": N_CHECK})
+        project.repro()
+
+    made = replace(reproduced, folder=once("checked", make) / "project")
+    project = made.copy(tmp_path / "project")
     monkeypatch.chdir(project.folder)
     return project
 

@@ -47,6 +47,7 @@ def assert_predicts_as(folder, inputs, features, classifier):
     np.testing.assert_array_equal(predicted[:, [1, 2, 4]], 0)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_saved_classifier_predicts_as_it_did(tmp_path, inputs):
     steps = {"epochs": 1, "min_steps": 2, "batch_size": 16, "random_state": 0}
     cnn = fitted(NetworkClassifier("cnn", image_shape=(6, 5), **steps), inputs["pixels"])

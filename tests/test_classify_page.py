@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -94,9 +95,12 @@ def test_the_page_shows_the_card_as_text(address):
         assert "# Card &lt;b&gt;" in response.read().decode()
 
 
-def test_an_address_that_is_taken_is_refused(model, address):
-    port = address.rstrip("/").rpartition(":")[2]
-    command = [sys.executable, "-m", "fewlabel.cli", "serve", str(model), "--port", port]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_an_address_that_is_taken_is_refused(model, warm_environment):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = ["python", "-m", "fewlabel.cli", "serve", str(model), "--port", port]
+        done = subprocess.run(
+            command, env=warm_environment, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 1
     assert f"error: 127.0.0.1:{port} cannot be listened on" in done.stderr

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -157,13 +159,15 @@ def test_a_scheduler_and_workers_of_their_own(monkeypatch):
     checkout = Path(__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # of `squares`
     monkeypatch.setattr(engine, "_TIMEOUT", 1)
-    with cluster(checkout, 0) as (address, _):
+    with cluster(checkout, 0) as (address, processes):
         monkeypatch.setenv(engine.ENGINE, address)
         with pytest.raises(FewlabelError, match=f"{address} has no worker; start some by"):
             run_parts("squares", squares, PARTS, "log")
-    monkeypatch.setattr(engine, "_TIMEOUT", 30)
-    with cluster(checkout, 2) as (address, (scheduler, *_)):
-        monkeypatch.setenv(engine.ENGINE, address)
+        monkeypatch.setattr(engine, "_TIMEOUT", 30)
+        worker = [sys.executable, "-m", "fewlabel.worker", address]
+        processes += [
+            subprocess.Popen(worker, cwd=checkout, stderr=subprocess.DEVNULL) for _ in range(2)
+        ]
         files = run_parts("squares", squares, PARTS, "log")
         np.testing.assert_array_equal(StoredArray(*files)[:], [0, 1, 4, 9, 16])
         with pytest.raises(FewlabelError, match="a worker cannot use nowhere/log: No such file"):
@@ -172,6 +176,7 @@ def test_a_scheduler_and_workers_of_their_own(monkeypatch):
             patch.setattr(engine, "pinned", dict)
             with pytest.raises(FewlabelError, match="would give other bytes; start it again"):
                 run_parts("others", squares, PARTS, "log")
-        scheduler.kill()
+        monkeypatch.setattr(engine._client(), "_timeout", 1)  # so long it looks for it again
+        processes[0].kill()
         with pytest.raises(FewlabelError, match="which keeps what is finished"):
             run_parts("cubes", squares, PARTS, "log")

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -26,7 +27,7 @@ from fewlabel.predictor import ModelFileError, PortableClassifier, export
 from fewlabel.rows import ImageRows
 from fewlabel.safe_keras import UnsafeModelError
 from fewlabel.safe_onnx import OnnxSession
-from tests.conftest import TINY_NETWORKS, Project, save_tiny_network
+from tests.conftest import EAGERLY, TINY_NETWORKS, Project, save_tiny_network
 from tests.test_predictor import changed
 
 FIRST, LAST = ("N", 3, 8, 8), ("N", 8, 8, 3)
@@ -102,6 +103,7 @@ def forget():
     Path(pooch.os_cache("fewlabel"), "features.sqlite").unlink()
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("tokens", ["class", "mean"])
 @pytest.mark.parametrize("output", ["pooled", "tokens", "maps"])
 @pytest.mark.parametrize("shape", [FIRST, LAST, (1, *FIRST[1:]), ("N", "C", "H", "W")])
@@ -359,9 +361,9 @@ def test_a_missing_file_is_refused(tmp_path):
         of_onnx_file(str(tmp_path / "gone.onnx"), None, "unit", "class")
 
 
-@pytest.fixture(scope="module", params=["logistic_regression", "cnn_mlp_ensemble"])
-def packaged(request, reproduced, once):
-    """Return a project with a network in ONNX and a classifier of features, and maybe of pixels."""
+@pytest.fixture(scope="module")
+def of_features(reproduced, once):
+    """Return a project with a network in ONNX and a classifier of its features."""
 
     def make(folder):
         project = reproduced.copy(folder / "project")
@@ -373,14 +375,31 @@ def packaged(request, reproduced, once):
             "embed.pretrained.image_size": 16,
             "embed.pretrained.scaling": "symmetric",
             "embed.pretrained.tokens": "mean",
-            "train.model": request.param,
+            "train.model": "logistic_regression",
         }
         project.set(TINY_NETWORKS | settings)
         project.repro("package")
 
-    return Project(once(f"onnx {request.param}", make) / "project", reproduced.environment)
+    return Project(once("onnx", make) / "project", reproduced.environment)
 
 
+@pytest.fixture(scope="module", params=["logistic_regression", "cnn_mlp_ensemble"])
+def packaged(request, of_features, once):
+    """Return a project with a network in ONNX and a classifier of features, and maybe of pixels."""
+    if request.param == "logistic_regression":
+        return of_features
+    environment = of_features.environment
+
+    def make(folder):
+        project = of_features.copy(folder / "project")
+        project = replace(project, environment=environment | EAGERLY)
+        project.set({"train.model": request.param})
+        project.repro("package")
+
+    return Project(once(f"onnx {request.param}", make) / "project", environment)
+
+
+@pytest.mark.usefixtures("eager")
 def test_the_packaged_classifier_gives_what_the_pipeline_gives(packaged, monkeypatch):
     monkeypatch.chdir(packaged.folder)
     images = np.load("data/raw/test_images.npy")

@@ -36,9 +36,8 @@ def coverage(project):
     return json.loads(path.read_text(encoding="utf-8"))["coverage"]
 
 
-def test_diffs_tell_what_a_setting_changed(project):
-    project.set({"propagate.percentile": 50})
-    project.repro()
+def test_diffs_tell_what_a_setting_changed(halved, tmp_path):
+    project = halved.copy(tmp_path / "project")
     project.commit("Keep the most confident half")
     revisions = ("HEAD~1", "HEAD")
 
@@ -96,10 +95,11 @@ def test_a_clone_pulls_what_was_pushed_and_has_nothing_to_run(project, tmp_path)
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_going_back_to_old_settings_runs_nothing(project):
-    before = project.hashes("dvc.lock", "data", "models", "metrics")
-    project.set({"propagate.percentile": 50})
-    assert project.repro() == AFTER_PERCENTILE
+def test_going_back_to_old_settings_runs_nothing(reproduced, halved, tmp_path):
+    before = reproduced.hashes("dvc.lock", "data", "models", "metrics")
+    ran = (halved.folder / ".git/ran.json").read_text(encoding="utf-8")
+    assert json.loads(ran) == AFTER_PERCENTILE
+    project = halved.copy(tmp_path / "project")
     project.set({"propagate.percentile": 80})
     shown = project.dvc("repro")
     assert "Running stage" not in shown

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import os
 import shlex
 import shutil
@@ -15,7 +16,6 @@ import pytest
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
-from benchmarks.workspace import record_outputs
 from fewlabel import engine, storage
 from fewlabel.methods import CHOICES, names, settings_of
 from fewlabel.settings import read_params
@@ -131,6 +131,13 @@ def label_all(project):
     )
 
 
+def vouch_for_outputs(stages):
+    """Write a dvc.lock of the outputs that are there, and of no more: each stage parses it."""
+    outs = sorted(out for stage in stages for out in stage.outs if Path(out).exists())
+    entries = [{"path": out, "md5": storage.hash_of(out)} for out in outs]
+    Path("dvc.lock").write_text(json.dumps({"stages": {"all": {"outs": entries}}}))
+
+
 def declarations(project):
     """Return the stages of dvc.yaml as DVC understands them."""
     with Repo(str(project.folder)) as repo:
@@ -228,7 +235,9 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
     for variant in VARIANTS:
         project.set(TINY_NETWORKS | variant)
         params = read_params()
-        for stage in declarations(project):
+        Path("dvc.lock").unlink()  # ours is none of DVC's, which can do without
+        stages = declarations(project)
+        for stage in stages:
             if (
                 params.train.model != "logistic_regression"
                 and "@" in stage.name
@@ -243,7 +252,7 @@ def test_declared_settings_and_data_are_those_read(project, monkeypatch):
             ran.append(case)
             for out in stage.outs:
                 remove(project.folder / out)  # as DVC does, before it runs a stage
-            record_outputs(Path())
+            vouch_for_outputs(stages)
             main = importlib.import_module(stage.command[2]).main
             read_settings = set()
             read_files.clear()

@@ -185,6 +185,7 @@ def test_layers_are_those_of_the_papers(is_padded_evenly, size):
     np.testing.assert_allclose(model.predict(image[None], verbose=0)[0], expected, rtol=1e-3)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("tokens", ["class", "mean"])
 @pytest.mark.parametrize("output", ["pooled", "tokens", "maps"])
 def test_a_file_of_ones_own_gives_features_of_any_rank(output, tokens, tmp_path):
@@ -356,6 +357,7 @@ def test_the_catalog_has_the_networks_that_settings_name():
     assert tuple(sorted(CATALOG | APPLICATIONS)) == NETWORKS
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_of_keras_gets_the_pixels_that_it_was_trained_with(name, monkeypatch):
     keras, _ = new_session(0)
@@ -463,7 +465,7 @@ def tiny_content(content, monkeypatch):
     )
 
 
-@pytest.mark.usefixtures("tiny_content")
+@pytest.mark.usefixtures("tiny_content", "eager")
 @parametrize_with_checks([Checked(random_state=0)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from sklearn.datasets import load_sample_images
 
 CHECKOUT = Path(__file__).parents[1]
 N_PHOTOS = 120
+# The page is a process of the group that Ctrl-C reaches, and so is not forked elsewhere.
+PYTHON = """#!/bin/sh
+case "$*" in "-m fewlabel.web") exec {cold} "$@";; *) exec {warm} "$@";; esac
+"""
 
 
 def blocks(document):
@@ -40,12 +45,21 @@ def photo(i, rng):
 
 
 @pytest.fixture
-def user(unreproduced, tmp_path):
+def user(unreproduced, warm_environment, tmp_path):
     """Return a checkout with photographs in it and packages installed, as a user has it."""
     project = unreproduced.copy(tmp_path / "project")
-    (project.folder / ".venv").symlink_to(sys.prefix)
-    for name in ("requirements/cpu.txt", "pyproject.toml"):
-        os.utime(project.folder / name, (0, 0))  # or make would install again
+    scripts = project.folder / ".venv/bin"
+    scripts.mkdir(parents=True)
+    python, dvc = (shutil.which(n, path=warm_environment["PATH"]) for n in ("python", "dvc"))
+    for name, script in {
+        "python": PYTHON.format(cold=sys.executable, warm=python),
+        "dvc": f'#!/bin/sh\nexec {dvc} "$@"\n',
+        "fewlabel": f'#!/bin/sh\nexec {python} -m fewlabel.cli "$@"\n',
+    }.items():
+        (scripts / name).write_text(script, encoding="utf-8")
+        (scripts / name).chmod(0o755)
+    for name in ("pinned-cpu", "installed-cpu"):  # or make would install again
+        (project.folder / ".venv" / name).touch()
     rng = np.random.default_rng(0)
     for i in range(N_PHOTOS):
         path = project.folder / f"data/images/photos/{['cat', 'dog'][i % 2]}s/{i}.jpg"
@@ -55,6 +69,7 @@ def user(unreproduced, tmp_path):
     for i, name in enumerate(("new_photos/0.jpg", "new_photos/1.jpg", "another.jpg")):
         photo(i, rng).save(project.folder / name)
     own_code = {"PYTHONPATH": str(project.folder), "BROWSER": "true"}
+    own_code["PATH"] = os.pathsep.join([str(scripts), project.environment["PATH"]])
     return replace(project, environment=project.environment | own_code)
 
 

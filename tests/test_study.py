@@ -19,6 +19,7 @@ from study.figures import BY_LABELS, NOT_BY_LABELS
 from study.report import OURS, lines_of, results_table, verdict
 from study.row import complete
 from study.settings import settings
+from tests.conftest import EAGERLY
 
 CHECKOUT = Path(__file__).parents[1]
 FAMILIES = ("on_features", "on_clusters")
@@ -229,10 +230,10 @@ def studied(unreproduced, warm_environment, tmp_path_factory):
             shutil.copy(source, target)
     YAML().dump(params, project.folder / "study" / "params.yaml")
     # One process per row, which then imports TensorFlow once and not twice.
-    alone = warm_environment | {"LOKY_MAX_CPU_COUNT": "1"}
+    alone = warm_environment | EAGERLY | {"LOKY_MAX_CPU_COUNT": "1"}
     alone = replace(project, environment=alone)
-    for stage in ("on_features", "on_clusters", "underflow"):
-        alone.dvc("repro", f"study/dvc.yaml:{stage}")
+    stages = ("on_features", "on_clusters", "underflow")
+    alone.dvc("repro", *(f"study/dvc.yaml:{stage}" for stage in stages))
     alone.dvc("repro", "--single-item", "study/dvc.yaml:report")
     return project  # cold: a warm process would leave its workers behind
 

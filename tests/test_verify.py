@@ -1,6 +1,8 @@
 """`make verify` names what is not what its hash says; `make` mends what a killed DVC left."""
 
 import os
+import shutil
+from dataclasses import replace
 
 import pytest
 from ruamel.yaml import YAML
@@ -15,10 +17,15 @@ def prepare(project):
 
 
 @pytest.fixture
-def shared(project, tmp_path):
-    project.dvc("remote", "add", "--default", "team", str(tmp_path / "storage"))
-    project.dvc("push", "--quiet")
-    return project
+def shared(reproduced, once, tmp_path):
+    def make(folder):
+        project = reproduced.copy(folder / "project")
+        project.dvc("remote", "add", "--default", "team", "../storage")
+        project.dvc("push", "--quiet")
+
+    made = once("shared", make)
+    shutil.copytree(made / "storage", tmp_path / "storage")
+    return replace(reproduced, folder=made / "project").copy(tmp_path / "project")
 
 
 def objects(folder):

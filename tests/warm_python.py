@@ -14,6 +14,9 @@ import signal
 import socket
 import sys
 
+OWN = ("fewlabel.engine", "fewlabel.normalization", "fewlabel.settings")
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+own_code = {}
 PATIENCE = 1  # seconds after which the server looks whether that process still lives
 WARM = (
     "celery.app.control",
@@ -68,6 +71,33 @@ WARM = (
 )
 
 
+def read_locks_fast() -> None:
+    """Have DVC read a dvc.lock, which has no comments to keep, with the parser in C.
+
+    After each stage it reads and writes all of the file. It writes the same bytes.
+    """
+    from dvc.utils.serialize import _yaml
+
+    slow = _yaml.parse_yaml_for_update
+
+    def parse(text, path):
+        return (_yaml.parse_yaml if str(path).endswith(".lock") else slow)(text, path)
+
+    _yaml.parse_yaml_for_update = parse
+
+
+def code_in(folder: str) -> dict[str, bytes]:
+    """Return path -> content of the files of the package in a checkout."""
+    from pathlib import Path
+
+    files = (path for path in Path(folder, "fewlabel").rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if path.parent.name != "__pycache__"
+    }
+
+
 def serve(path: str, pid: str) -> tuple[socket.socket, dict]:
     """Fork a process for each request; return its connection and the request, in the fork."""
     import gc
@@ -79,7 +109,13 @@ def serve(path: str, pid: str) -> tuple[socket.socket, dict]:
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     for module in WARM:
         importlib.import_module(module)
-    importlib.import_module("pydantic").create_model("First")  # looks through all that is installed
+    read_locks_fast()
+    sys.path.insert(0, CHECKOUT)
+    for module in OWN:
+        importlib.import_module(module)
+    sys.path.pop(0)
+    sys.modules["fewlabel.kernels"].versions()  # looks through all that is installed
+    own_code.update(code_in(CHECKOUT))
     gc.freeze()  # or each fork would visit, and so copy, all of their objects
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     server.settimeout(PATIENCE)
@@ -113,6 +149,13 @@ def run(folder: str, environment: dict, arguments: list[str]) -> int:
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0:1] = [folder, *environment.get("PYTHONPATH", "").split(os.pathsep)]
+    if "TENSORFLOW_EAGERLY" in environment:
+        sys.modules["tensorflow"].config.run_functions_eagerly(True)
+    if code_in(folder) == own_code:
+        sys.modules["fewlabel.kernels"].pin_kernels()  # as importing it does
+    else:  # a copy with other code imports its own
+        for name in [name for name in sys.modules if name.partition(".")[0] == "fewlabel"]:
+            del sys.modules[name]
     option, code, *words = arguments
     sys.argv = [option, *words]
     try:

@@ -82,10 +82,11 @@ def photo_project(folder: Path, home: Path, commands: Path) -> Project:
     names = write_photos(folder / PHOTOS, seed=0)
     to_train_on = write_test_labels(project, names)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
-    project.dvc("add", "--quiet", PHOTOS)
+    warm = replace(project, environment=with_commands(project.environment, commands))
+    warm.dvc("add", "--quiet", PHOTOS)
     label(project, to_train_on)
     project.commit("Add photos and labels")
-    replace(project, environment=with_commands(project.environment, commands)).repro()
+    warm.repro()
     project.commit("Run the pipeline")
     return project
 
