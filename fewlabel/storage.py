@@ -23,8 +23,10 @@ from fewlabel.errors import FewlabelError
 from fewlabel.text import one_line
 
 LOCK = Path("dvc.lock")
-SHARD_ROWS = 100_000
+WHOLE_ROWS = 100_000
 """Most rows of an array in one file: more are a folder of shards."""
+SHARD_ROWS = 20_000
+"""Of a shard: so few that workers, each of which makes one at a time, end at about one time."""
 MANIFEST = "manifest.json"
 _FULL_DISK = 2**16  # bytes that are free
 
@@ -208,7 +210,7 @@ def save_array(path: str | Path, array: Indexed) -> None:
 
     The folder has shards of `SHARD_ROWS` rows, .npy, and manifest.json, which says what they are.
     """
-    if len(array.shape) == 1 or len(array) <= SHARD_ROWS:
+    if len(array.shape) == 1 or len(array) <= WHOLE_ROWS:
         write(path, lambda temporary: write_npy(temporary, array, blocks(array.shape)))
         return
 
@@ -224,15 +226,17 @@ def save_array(path: str | Path, array: Indexed) -> None:
 
 
 def row_parts(n_rows: int) -> list[slice]:
-    """Cut rows into parts of `SHARD_ROWS`; there is one even if there is no row.
+    """Cut rows into parts, each of a file of their own; there is one even if there is no row.
 
     Examples
     --------
-    >>> row_parts(150_000)
-    [slice(0, 100000, None), slice(100000, 150000, None)]
+    >>> row_parts(90_000)
+    [slice(0, 90000, None)]
+    >>> row_parts(110_000)[-2:]
+    [slice(80000, 100000, None), slice(100000, 110000, None)]
     """
-    starts = range(0, max(n_rows, 1), SHARD_ROWS)
-    return [slice(start, min(start + SHARD_ROWS, n_rows)) for start in starts]
+    n_part = SHARD_ROWS if n_rows > WHOLE_ROWS else WHOLE_ROWS
+    return [slice(i, min(i + n_part, n_rows)) for i in range(0, max(n_rows, 1), n_part)]
 
 
 def save_shards(path: str | Path, files: list[Path]) -> None:

@@ -10,11 +10,13 @@ import sys
 
 def main(arguments: list[str]) -> None:
     """Work until the scheduler ends."""
+    import dask
     from distributed.cli import dask_worker
 
-    from fewlabel.engine import WORKER_ENVIRONMENT
+    from fewlabel.engine import WORKER_ENVIRONMENT, WORKER_MEMORY
 
     os.environ |= WORKER_ENVIRONMENT
+    dask.config.set(WORKER_MEMORY)
     options = ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
     dask_worker.main([*options, *arguments])
 

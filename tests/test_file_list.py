@@ -67,6 +67,7 @@ def sha256(name):
 
 def test_files_that_come_later_follow_and_earlier_shards_stay(monkeypatch):
     monkeypatch.setattr(storage, "SHARD_ROWS", 3)
+    monkeypatch.setattr(storage, "WHOLE_ROWS", 3)
     hashes = []
     for name in ("0/cat/00.png", "a.png"):
         write_list("photos")

@@ -31,6 +31,7 @@ def small(monkeypatch, tmp_path):
     """Work in an empty folder, where shards have four rows."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(storage, "SHARD_ROWS", SHARD)
+    monkeypatch.setattr(storage, "WHOLE_ROWS", SHARD)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def stored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "SHARD_ROWS", SHARD)
+        patch.setattr(storage, "WHOLE_ROWS", SHARD)
         rows = np.arange(2 * N_ROWS, dtype=np.float32).reshape(N_ROWS, 2)
         save_array(folder / "rows.npy", rows)
     return rows, StoredArray(*sorted((folder / "rows.npy").glob("*.npy")))
@@ -103,6 +105,7 @@ def test_the_pipeline_gives_the_same_on_shards(project, vouch, monkeypatch):
     monkeypatch.chdir(project.folder)
     whole = {path: np.load(path) for path in map(Path, locked_hashes()) if path.suffix == ".npy"}
     monkeypatch.setattr(storage, "SHARD_ROWS", 400)
+    monkeypatch.setattr(storage, "WHOLE_ROWS", 400)
     params = read_params()
     for stage in ("download", "normalize", "embed", "graph", "cluster", "label", "spread"):
         importlib.import_module(f"stages.{stage}").main(params)

@@ -20,7 +20,7 @@ _STAGES = ("download", "embed", "graph", "cluster", "spread")
 # So that a few photographs are many.
 _LIMITS = {
     "fewlabel/arrays.py": ("_MAX_BLOCK_ROWS = 10_000", "_MAX_BLOCK_ROWS = 20"),
-    "fewlabel/storage.py": ("SHARD_ROWS = 100_000", "SHARD_ROWS = 20"),
+    "fewlabel/storage.py": ("SHARD_ROWS = 20_000", "SHARD_ROWS = WHOLE_ROWS = 20"),
     "stages/graph.py": ("MAX_EXACT = 100_000", "MAX_EXACT = 40"),
 }
 _MAX_STARTS = 20

@@ -2,7 +2,7 @@
 
 from fewlabel.arrays import Floats
 from fewlabel.rows import scale_to_length
-from fewlabel.storage import SHARD_ROWS
+from fewlabel.storage import row_parts
 
 
 def leading_components(features: Floats, n_components: int) -> Floats:
@@ -30,9 +30,10 @@ def largest_part(n_images: list[int]) -> int:
     Examples
     --------
     >>> largest_part([1_000_000, 10_000]), largest_part([60_000, 10_000])
-    (100000, 60000)
+    (20000, 60000)
     """
-    return min(max(n_images), SHARD_ROWS)
+    largest: int = max(row_parts(n)[0].stop for n in n_images)
+    return largest
 
 
 def too_large(*limits: tuple[str, int, int, str]) -> list[str]:
