@@ -90,11 +90,15 @@ def test_few_labels_and_a_method_that_was_set_are_not_compared(pool):
 def test_a_cluster_without_its_label_joins_that_of_the_nearest(pool):
     # The labels of images 0 to 29 are 0, 1, 2, 0 and so on, and the nearest is never the same.
     labeled = np.arange(30)
-    predicted, _ = comparison._predict(Shared("pool", pool), Cluster(), labeled=labeled)
+    methods = {"cluster": Cluster()}
+    predicted, _ = comparison._predict(Shared("pool", pool), methods, labeled=labeled)["cluster"]
     assert not (predicted == pool.y[:30]).any()
     # Of sorted classes, it is, except at both borders.
     pool = replace(pool, y=np.where(np.arange(60) < 30, np.arange(60) // 10, -1))
-    right = comparison._predict(Shared("pool", pool), Cluster(), labeled=labeled)[0] == pool.y[:30]
+    right = (
+        comparison._predict(Shared("pool", pool), methods, labeled=labeled)["cluster"][0]
+        == pool.y[:30]
+    )
     assert right.sum() >= 26
     assert right[[0, 5, 15, 25, 29]].all()
 
