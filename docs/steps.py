@@ -36,11 +36,12 @@ def main() -> None:
     representatives = load_array("data/clusters/representatives.npy")
     assignment = load_array("data/clusters/assignment.npy")
     some = _evenly(len(images), _N_ROWS * _N_COLUMNS).reshape(_N_ROWS, _N_COLUMNS)
+    percentile = read_params().propagate.percentile
     figures = {
         "download": draw_rows(images, some, first=_GRAY),
         "graph": draw_rows(images, neighbors(len(images)), first=_FRAME),
         "cluster": draw_rows(images, members(representatives, assignment), first=_FRAME),
-        "propagate": draw_coverage(pd.read_csv("metrics/propagation_curve.csv")),
+        "propagate": draw_coverage(pd.read_csv("metrics/propagation_curve.csv"), percentile),
         "evaluate": draw_confusion(pd.read_csv("metrics/propagated/confusion.csv"), class_names),
     }
     # Every label is on the map.
@@ -51,18 +52,17 @@ def main() -> None:
     truth = load_array("data/raw/train_labels.npy")[mapped]
     y = load_array("data/representatives/labels.npy")[mapped]
     pseudo_labels = load_array("data/spread/pseudo_labels.npy")[mapped]
-    confidence = load_array("data/spread/confidence.npy")[mapped]
+    confidence = load_array("data/spread/confidence.npy")[mapped].clip(0.05, 1)
+    opaque = np.ones(len(mapped))
     maps = {
-        "embed": [("pixels", of_pixels, truth), ("features", of_features, truth)],
+        "embed": [("pixels", of_pixels, truth, opaque), ("features", of_features, truth, opaque)],
         "spread": [
-            ("the labels that were asked for", of_features, y),
-            ("pseudo-labels, pale where unsure", of_features, pseudo_labels),
-            ("in truth", of_features, truth),
+            ("the labels that were asked for", of_features, y, opaque),
+            ("pseudo-labels, pale where unsure", of_features, pseudo_labels, confidence),
+            ("in truth", of_features, truth, opaque),
         ],
     }
-    for stage, panels in maps.items():
-        shade = {"pseudo-labels, pale where unsure": confidence.clip(0.05, 1)}
-        figures[stage] = draw_maps(panels, class_names, shade)
+    figures |= {stage: draw_maps(panels, class_names) for stage, panels in maps.items()}
     for stage, figure in figures.items():
         write(FOLDER / f"{stage}.png", partial(figure.savefig, format="png"))
 
@@ -115,22 +115,21 @@ def draw_rows(images: Array, rows: Sequence[Ints], *, first: str) -> Figure:
 
 
 def draw_maps(
-    panels: Sequence[tuple[str, Floats, Ints]],
-    class_names: Sequence[str],
-    shade: dict[str, Floats],
+    panels: Sequence[tuple[str, Floats, Ints, Floats]], class_names: Sequence[str]
 ) -> Figure:
     """Draw images as dots in the color of their class, -1 in gray, a panel for each map.
 
-    `shade` has the opacity of each dot by the panel's title, where they differ.
+    Panels are of title, positions in a plane, classes and opacity of each image.
     """
     figure = Figure(figsize=(4.2 * len(panels), 4.9), dpi=90, layout="constrained")
     colors = class_colors(len(class_names))
-    for axis, (title, placed, labels) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    axes = figure.subplots(1, len(panels))
+    for axis, (title, placed, labels, opacity) in zip(axes, panels, strict=True):
         known = labels >= 0
         axis.scatter(*placed[~known].T, s=3, color="0.85", linewidths=0)
         size = 5 if known.mean() > 0.5 else 30
         dots = {"s": size, "c": colors(labels[known]), "linewidths": 0}
-        axis.scatter(*placed[known].T, alpha=shade[title][known] if title in shade else 1, **dots)
+        axis.scatter(*placed[known].T, alpha=opacity[known], **dots)
         axis.set_title(title, fontsize=11)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
@@ -140,15 +139,13 @@ def draw_maps(
     return figure
 
 
-def draw_coverage(curve: pd.DataFrame) -> Figure:
+def draw_coverage(curve: pd.DataFrame, percentile: float) -> Figure:
     """Draw accuracy of the pseudo-labels against the share of images that have one."""
     figure = Figure(figsize=(6, 3.4), dpi=100, layout="constrained")
     axis: Axes = figure.subplots()
     axis.plot(100 * curve["coverage"], 100 * curve["label_accuracy"], color="tab:red")
-    percentile = read_params().propagate.percentile
-    axis.axvline(
-        percentile, color=_GRAY, linestyle=":", label=f"propagate.percentile: {percentile:g}"
-    )
+    name = f"propagate.percentile: {percentile:g}"
+    axis.axvline(percentile, color=_GRAY, linestyle=":", label=name)
     axis.set(xlabel="images that get a pseudo-label, %", ylabel="pseudo-labels that are right, %")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)

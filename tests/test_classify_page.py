@@ -62,9 +62,8 @@ def test_a_hundred_requests_at_once_are_all_answered_right(model, address):
 def test_probabilities_that_are_no_numbers_are_refused(model, monkeypatch):
     classifier = PortableClassifier(model)
     monkeypatch.setattr(classifier, "predict_proba", lambda images: np.full((1, 3), np.nan))
-    answer = (
-        create_app(classifier).test_client().post("/classify", data=png(np.zeros((6, 5), "u1")))
-    )
+    image = png(np.zeros((6, 5), np.uint8))
+    answer = create_app(classifier).test_client().post("/classify", data=image)
     assert answer.status_code == 500
     assert "probabilities that are not finite numbers" in answer.text
 
