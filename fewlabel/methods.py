@@ -152,11 +152,15 @@ class EmbeddingMethod(Method):
     ordered_components
         Whether the features are components in the order of their variance, of which the first tell
         most.
+    separates_classes
+        Whether the features were learned to tell classes apart. A regression then knows what
+        neighbors in a graph know.
     needs_unit_pixels
         Whether pixels must be from 0 (black) to 1.
     """
 
     ordered_components: ClassVar[bool] = False
+    separates_classes: ClassVar[bool] = False
     needs_unit_pixels: ClassVar[bool] = False
 
     def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:
@@ -269,8 +273,8 @@ class Pool:
         Their features, an array or what gives one where it is indexed.
     embedding
         Returns the fitted transformer from such rows to features.
-    ordered_components
-        As of `EmbeddingMethod`.
+    facts
+        What is known of the features, whatever the settings.
     """
 
     y: Ints
@@ -281,7 +285,7 @@ class Pool:
     images: Callable[[], Any]
     features: Indexed
     embedding: Callable[[], Transformer]
-    ordered_components: bool
+    facts: EmbeddingMethod
 
 
 class PropagationMethod(Method):

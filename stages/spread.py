@@ -28,7 +28,6 @@ def main(params: Params) -> None:
     `fewlabel.propagation.held_out.HeldOut`.
     """
     rows = load_rows("train")
-    embed = suited_facts("embeddings", params.embed.method, rows.image_shape)
     features, graph = "data/embedded/train_features.npy", "data/graph/affinity.npz"
     embedding, distance = "models/embedding.joblib", "data/clusters/distance.npy"
     normalization = "models/normalization.joblib"
@@ -42,7 +41,7 @@ def main(params: Params) -> None:
         images=partial(load_rows, "train"),
         features=stored_array(features),
         embedding=partial(loaded, load_joblib, embedding),
-        ordered_components=embed.ordered_components,
+        facts=suited_facts("embeddings", params.embed.method, rows.image_shape),
     )
     methods = possible("propagation", params.propagate)
     method, held_out = best_method(pool, methods, files=files)

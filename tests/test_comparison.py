@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fewlabel.engine import Shared
-from fewlabel.methods import Pool, PropagationMethod
+from fewlabel.methods import EmbeddingMethod, Pool, PropagationMethod
 from fewlabel.propagation import comparison
 from fewlabel.propagation.cluster import Settings as Cluster
 from fewlabel.propagation.comparison import best_method
@@ -42,7 +42,7 @@ def pool(tmp_path, monkeypatch):
         images=dict,
         features=np.arange(n, dtype=np.float32)[:, None] % 30,
         embedding=dict,
-        ordered_components=False,
+        facts=EmbeddingMethod(),
     )
 
 

@@ -126,7 +126,7 @@ def test_a_propagation(name, n_labels, images):
         images=lambda: ImageRows(images=pixels, normalization=FunctionTransformer()),
         features=features,
         embedding=lambda: embedding,
-        ordered_components=True,
+        facts=make("embeddings", "pca"),
     )
     pseudo_labels, confidence = make("propagation", name).propagate(pool)
     assert pseudo_labels.shape == confidence.shape == (60,)

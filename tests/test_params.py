@@ -100,7 +100,7 @@ FLOATS = {
     "propagate.percentile": (TINY, 100),
     "train.logistic_regression.C": (TINY, HUGE),
     "propagate.regression.alpha": (TINY, UP(1, 0)),
-    "propagate.regression.graph_half_weight": (TINY, HUGE),
+    "propagate.regression.graph_half_weight": (0, HUGE),
     "propagate.regression.neighbor_half_weight": (TINY, HUGE),
     **{f"train.{network}.learning_rate": (TINY, HUGE) for network in NETWORKS},
     **{f"train.{network}.label_smoothing": (0, UP(1, 0)) for network in NETWORKS},

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn.preprocessing import FunctionTransformer
 
-from fewlabel.methods import Pool, settings_of
+from fewlabel.methods import Pool, names, settings_of
 from fewlabel.propagation.cluster import spread_over_clusters
 from fewlabel.propagation.graph import spread_over_graph
 from fewlabel.propagation.kernel_regression import MIN_COMPONENTS
@@ -190,7 +190,7 @@ def test_a_tie_between_classes_is_no_label():
 
 
 @pytest.mark.parametrize("n_labels_a_side", [1, 7])
-@pytest.mark.parametrize(("graph_half_weight", "neighbor_half_weight"), [(1e-30, 2.0), (6.0, 30.0)])
+@pytest.mark.parametrize(("graph_half_weight", "neighbor_half_weight"), [(0, 2.0), (6.0, 30.0)])
 def test_combined_scores_solve_the_linear_systems(
     blobs, n_labels_a_side, graph_half_weight, neighbor_half_weight
 ):
@@ -235,30 +235,50 @@ def test_combined_scores_solve_the_linear_systems(
     np.testing.assert_array_equal(pseudo_labels, np.where(labeled, y, expected.argmax(axis=1)))
 
 
-@pytest.mark.parametrize("ordered", [True, False])
-def test_a_regression_reads_the_first_components_only_where_they_tell_most(ordered):
-    n_images, n_features = 30, MIN_COMPONENTS + 1
-    rng = np.random.default_rng(0)
-    y = np.where(np.arange(n_images) < 4, np.arange(n_images) % 2, -1)
+def pool_of(features, facts, affinity=None):
+    n_images = len(features)
+    images = np.zeros((n_images, 2, 2), np.uint8)
+    pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
     embedding = FunctionTransformer()
+    return Pool(
+        y=np.where(np.arange(n_images) < 4, np.arange(n_images) % 2, -1),
+        n_classes=2,
+        assignment=np.zeros(n_images, int),
+        distance=lambda: np.zeros(n_images),
+        affinity=lambda: (
+            sparse.csr_array((n_images, n_images), dtype=np.float32)
+            if affinity is None
+            else affinity
+        ),
+        images=lambda: pixels,
+        features=features,
+        embedding=lambda: embedding,
+        facts=facts,
+    )
+
+
+@pytest.mark.parametrize("name", names("embeddings"))
+def test_a_regression_reads_the_first_components_only_where_they_tell_most(name):
+    facts = settings_of("embeddings", name)()
 
     def propagated(features):
-        images = np.zeros((n_images, 2, 2), np.uint8)
-        pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
-        pool = Pool(
-            y=y,
-            n_classes=2,
-            assignment=np.zeros(n_images, int),
-            distance=lambda: np.zeros(n_images),
-            affinity=lambda: sparse.csr_array((n_images, n_images), dtype=np.float32),
-            images=lambda: pixels,
-            features=features,
-            embedding=lambda: embedding,
-            ordered_components=ordered,
-        )
-        return settings_of("propagation", "regression")().propagate(pool)[1]
+        return settings_of("propagation", "regression")().propagate(pool_of(features, facts))[1]
 
-    features = rng.normal(size=(n_images, n_features)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, MIN_COMPONENTS + 1)).astype(np.float32)
     others = features.copy()
-    others[:, -1] += rng.normal(5, 1, n_images)
-    assert np.array_equal(propagated(features), propagated(others)) == ordered
+    others[:, -1] += rng.normal(5, 1, 30)
+    assert np.array_equal(propagated(features), propagated(others)) == facts.ordered_components
+
+
+@pytest.mark.parametrize("name", names("embeddings"))
+def test_labels_spread_over_the_graph_count_where_features_do_not_separate_classes(name):
+    facts = settings_of("embeddings", name)()
+    features = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
+    pool = pool_of(features, facts, affinity_graph(*nearest_neighbors(features, 3)))
+
+    def propagated(**settings):
+        return settings_of("propagation", "regression")(**settings).propagate(pool)[1]
+
+    is_the_same = np.array_equal(propagated(), propagated(graph_half_weight=0))
+    assert is_the_same == facts.separates_classes == (name == "pretrained")

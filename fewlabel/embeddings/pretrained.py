@@ -39,6 +39,7 @@ class Settings(EmbeddingMethod):
     )
     variance_power: Share = Field(0.0, description="As for patches.")
 
+    separates_classes: ClassVar[bool] = True
     needs_unit_pixels: ClassVar[bool] = True
 
     def problems(self, n_images: int | None, image_shape: tuple[int, ...] | None) -> list[str]:

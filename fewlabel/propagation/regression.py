@@ -16,10 +16,12 @@ from fewlabel.rows import MappedRows
 class Settings(PropagationMethod):
     alpha: float = Field(0.95, gt=0, lt=1, description="As for graph.")
     n_iterations: PositiveInt = Field(60, description="As for graph.")
-    graph_half_weight: PositiveFloat = Field(
+    graph_half_weight: float = Field(
         100.0,
+        ge=0,
+        allow_inf_nan=False,
         description="Number of labels with which labels spread as for graph count half; with more "
-        "they count less.",
+        "they count less, and with 0, or with features of a pretrained network, not at all.",
     )
     neighbor_half_weight: PositiveFloat = Field(
         500.0,
@@ -29,7 +31,8 @@ class Settings(PropagationMethod):
 
     def propagate(self, pool: Pool) -> tuple[Ints, Floats]:
         affinity, scores = pool.affinity(), _scores(pool)
-        return combine_with_graph(affinity, pool.assignment, scores, pool.y, **dict(self))
+        settings = dict(self) | ({"graph_half_weight": 0} if pool.facts.separates_classes else {})
+        return combine_with_graph(affinity, pool.assignment, scores, pool.y, **settings)
 
 
 def _scores(pool: Pool) -> Floats:
@@ -40,7 +43,7 @@ def _scores(pool: Pool) -> Floats:
         return np.zeros((len(pool.y), pool.n_classes), np.float32)
     features = pool.features
     positions, example_features = examples(labeled, features, pool.images(), pool.embedding())
-    if pool.ordered_components:
+    if pool.facts.ordered_components:
         n_components = max(MIN_COMPONENTS, len(labeled))
         lead = partial(leading_components, n_components=n_components)
         features, example_features = MappedRows(features, lead), lead(example_features)
@@ -82,16 +85,13 @@ def combine_with_graph(
     pseudo_labels, confidence
         As of `fewlabel.methods.PropagationMethod.propagate`.
     """
-    labeled = np.flatnonzero(y >= 0)
-    weights, n_classes = cluster_weights(assignment, y), scores.shape[1]
+    labeled, n_classes = np.flatnonzero(y >= 0), scores.shape[1]
     order = by_cluster(assignment)
-    ordered = in_order(affinity, order)
-    spread, smoothed = np.empty_like(scores), np.empty_like(scores)
-    spread[order] = spread_labels(
-        ordered, y[order], weights[order], n_classes, alpha=alpha, n_iterations=n_iterations
-    )
-    own = np.maximum(scores, 0)
-    own *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
+    ordered, own, smoothed = in_order(affinity, order), np.maximum(scores, 0), np.empty_like(scores)
+    if graph_half_weight:
+        seeds = y[order], cluster_weights(assignment, y)[order], n_classes
+        spread = spread_labels(ordered, *seeds, alpha=alpha, n_iterations=n_iterations)
+        own[order] *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     own[labeled] = np.eye(n_classes, dtype=np.float32)[y[labeled]]
     neighbor_share = neighbor_half_weight / (neighbor_half_weight + len(labeled))
