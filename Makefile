@@ -78,8 +78,8 @@ bench-scale: $(INSTALLED) ## Measure the pipeline with 60,000 to 1,000,000 image
 cluster-demo: prepare ## Run the pipeline on a Dask scheduler and two workers of their own.
 	python -m benchmarks.cluster
 
-ablation: prepare ## Measure what each piece adds to the pseudo-labels.
-	dvc repro study/dvc.yaml:ablation
+ablation: prepare ## Measure what each piece adds to the pseudo-labels, and what each propagation method is worth.
+	dvc repro study/dvc.yaml:ablation study/dvc.yaml:methods
 
 accuracy: prepare ## Measure accuracy, time and memory of each budget with five seeds (two and a half hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml:accuracy

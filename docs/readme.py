@@ -14,6 +14,7 @@ from docs.figures import draw_accuracy, draw_scale
 from docs.tables import markdown_table
 from fewlabel.storage import load_json, write
 from study.records import TRAINING_SETS, measured, photograph_targets, targets
+from study.settings import settings
 
 
 def training_sets_table() -> str:
@@ -200,6 +201,20 @@ def ablation_table() -> str:
     return markdown_table(header, accuracy.reset_index().to_numpy().tolist())
 
 
+def methods_table() -> str:
+    """Accuracy of the pseudo-labels of each propagation method, from study/rows/pipeline/."""
+    rows = [name for name in settings("pipeline") if name.startswith("methods-")]
+    accuracy = measured(*rows).pivot_table(
+        "label_accuracy", ["row", "labels"], "step", aggfunc=_mean, sort=False
+    )
+    header = ["data", "labels", *accuracy.columns]
+    cells = [
+        [row.removeprefix("methods-"), labels, *line]
+        for (row, labels), line in zip(accuracy.index, accuracy.to_numpy(), strict=True)
+    ]
+    return markdown_table(header, cells)
+
+
 def dag() -> str:
     """Draw the graph of stages, as DVC does it."""
     command = ["dvc", "dag", "--md", "dvc.yaml"]
@@ -218,7 +233,7 @@ PARTS = {
     ),
     "docs/scale.md": (scale_tables,),
     "docs/reproducibility.md": (dag,),
-    "docs/decisions/README.md": (ablation_table,),
+    "docs/decisions/README.md": (ablation_table, methods_table),
 }
 
 
