@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from docs.figures import draw_accuracy
-from docs.readme import PARTS, accuracy, accuracy_table
+from docs.readme import PARTS, accuracy, accuracy_table, targets_table
 from study.records import photograph_targets, targets
 from study.settings import settings
 
@@ -83,6 +83,14 @@ def test_the_table_of_accuracy_names_method_and_source_of_each_figure():
             f"| {aim.data}, {aim.labels} | {aim.published_method} | {aim.published_labels} | "
             f"{aim.published_source} | {aim.published_note} | {aim.recipe_source} |"
         )
+
+
+def test_a_target_that_is_missed_is_called_so():
+    cells = [line.strip("| ").split(" | ") for line in targets_table().splitlines()[2:]]
+    assert len(cells) == len(targets()) + len(photograph_targets()) + 4
+    for figure, _, target, now, reached, _ in cells:
+        gain = float(now) - float(target)
+        assert (reached == "yes") == ((gain if figure.endswith("labels") else -gain) >= 0), figure
 
 
 def test_every_dependency_has_a_reason():
