@@ -246,7 +246,7 @@ def methods_table() -> str:
     """Accuracy of the pseudo-labels of each propagation method, from study/rows/pipeline/."""
     rows = [name for name in settings("pipeline") if name.startswith("methods-")]
     accuracy = measured(*rows).pivot_table(
-        "label_accuracy", ["row", "labels"], "step", aggfunc=_mean, sort=False
+        "label_accuracy", ["row", "labels"], "step", aggfunc=_mean
     )
     header = ["data", "labels", *accuracy.columns]
     cells = [
