@@ -190,7 +190,9 @@ def test_a_tie_between_classes_is_no_label():
 
 
 @pytest.mark.parametrize("n_labels_a_side", [1, 7])
-@pytest.mark.parametrize(("graph_half_weight", "neighbor_half_weight"), [(0, 2.0), (6.0, 30.0)])
+@pytest.mark.parametrize(
+    ("graph_half_weight", "neighbor_half_weight"), [(0, 2.0), (1e-30, 2.0), (6.0, 30.0)]
+)
 def test_combined_scores_solve_the_linear_systems(
     blobs, n_labels_a_side, graph_half_weight, neighbor_half_weight
 ):
@@ -235,7 +237,7 @@ def test_combined_scores_solve_the_linear_systems(
     np.testing.assert_array_equal(pseudo_labels, np.where(labeled, y, expected.argmax(axis=1)))
 
 
-def pool_of(features, facts, affinity=None):
+def pool_of(features, facts, affinity):
     n_images = len(features)
     images = np.zeros((n_images, 2, 2), np.uint8)
     pixels = ImageRows(images=images, normalization=FunctionTransformer(np.float32))
@@ -245,11 +247,7 @@ def pool_of(features, facts, affinity=None):
         n_classes=2,
         assignment=np.zeros(n_images, int),
         distance=lambda: np.zeros(n_images),
-        affinity=lambda: (
-            sparse.csr_array((n_images, n_images), dtype=np.float32)
-            if affinity is None
-            else affinity
-        ),
+        affinity=lambda: affinity,
         images=lambda: pixels,
         features=features,
         embedding=lambda: embedding,
@@ -261,8 +259,11 @@ def pool_of(features, facts, affinity=None):
 def test_a_regression_reads_the_first_components_only_where_they_tell_most(name):
     facts = settings_of("embeddings", name)()
 
+    unconnected = sparse.csr_array((30, 30), dtype=np.float32)
+
     def propagated(features):
-        return settings_of("propagation", "regression")().propagate(pool_of(features, facts))[1]
+        pool = pool_of(features, facts, unconnected)
+        return settings_of("propagation", "regression")().propagate(pool)[1]
 
     rng = np.random.default_rng(0)
     features = rng.normal(size=(30, MIN_COMPONENTS + 1)).astype(np.float32)
