@@ -16,7 +16,7 @@ Graph = Any  # scipy.sparse.csr_array of shape (n_images, n_images); SciPy has n
 
 BLOCK_BYTES = 2**26
 _MAX_BLOCK_ROWS = 10_000
-_FLOAT_BYTES = 4
+FLOAT_BYTES, INDEX_BYTES = 4, 8
 
 
 class Indexed(Protocol):
@@ -89,6 +89,6 @@ def blocks(shape: Sequence[int]) -> list[slice]:
     >>> blocks((5, 10_000_000))
     [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
-    n_rows, row_bytes = shape[0], max(prod(shape[1:]), 1) * _FLOAT_BYTES
+    n_rows, row_bytes = shape[0], max(prod(shape[1:]), 1) * FLOAT_BYTES
     size = min(max(BLOCK_BYTES // row_bytes, 1), _MAX_BLOCK_ROWS)
     return [slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]

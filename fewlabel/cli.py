@@ -4,8 +4,6 @@ import argparse
 
 from fewlabel.errors import exit_on_error
 
-FORMATS = ("table", "csv", "json")
-EXPORT_FORMATS = ("onnx", "savedmodel")
 MODEL_HELP = "models/classifier.keras, from anywhere"
 
 
@@ -19,7 +17,7 @@ def main() -> None:
     predict.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a file, a folder, or - for paths on stdin"
     )
-    predict.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+    predict.add_argument("--format", choices=("table", "csv", "json"), default="table")
     predict.add_argument(
         "--top", type=_positive, default=1, metavar="K", help="the K most probable classes of each"
     )
@@ -39,7 +37,7 @@ def main() -> None:
 
     convert = commands.add_parser("export", help="write a model for other programs")
     convert.add_argument("model", help=MODEL_HELP)
-    convert.add_argument("--format", choices=EXPORT_FORMATS, required=True)
+    convert.add_argument("--format", choices=("onnx", "savedmodel"), required=True)
     convert.add_argument("target", help="the file (onnx) or folder (savedmodel) to write")
     convert.set_defaults(run=_convert)
 
@@ -78,17 +76,11 @@ def main() -> None:
         arguments.run(arguments)
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def _predict(given: argparse.Namespace) -> None:
     from fewlabel.predict import predict
 
-    predict(
-        arguments.model,
-        arguments.images,
-        arguments.format,
-        top=arguments.top,
-        threshold=arguments.threshold,
-        batch_size=arguments.batch_size,
-    )
+    choices = {"top": given.top, "threshold": given.threshold, "batch_size": given.batch_size}
+    predict(given.model, given.images, given.format, **choices)
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -14,13 +14,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from fewlabel.arrays import Array
 from fewlabel.errors import FewlabelError
 from fewlabel.kernels import fixed_threads, pinned, versions
 from fewlabel.parallel import progress
@@ -47,16 +46,9 @@ _TIMEOUT = 20  # seconds
 _logger = logging.getLogger(__name__)
 
 
-class Described(NamedTuple):
-    """An array, and what JSON can say about it."""
-
-    array: Array
-    about: Any
-
-
 def run_parts(
     name: str,
-    step: Callable[..., Array | Described],
+    step: Callable[..., Any],
     parts: Sequence[Any],
     *arguments: Any,
     inputs: Sequence[str | Path] = (),
@@ -70,8 +62,8 @@ def run_parts(
     name
         Of the folder in data/unfinished/, where they lie until the stage has ended.
     step
-        A function that other processes can import, and that reads what it needs from files; what
-        it says about its array, `described` returns.
+        A function that other processes can import, and that reads what it needs from files. It
+        gives an array; or an array and what JSON can say about it, which `described` returns.
     parts, arguments
         Whose ``repr`` says what they are.
     inputs
@@ -149,11 +141,9 @@ def _is_made(file: Path, key: str) -> bool:
         return False
 
 
-def _make(
-    file: Path, key: str, step: Callable[..., Array | Described], part: Any, *arguments: Any
-) -> None:
+def _make(file: Path, key: str, step: Callable[..., Any], part: Any, *arguments: Any) -> None:
     made = step(part, *arguments)
-    array, about = made if isinstance(made, Described) else (made, None)
+    array, about = made if isinstance(made, tuple) else (made, None)
     write(file, lambda temporary: write_npy(temporary, array, [slice(0, len(array))]))
     record = {"key": key, "sha256": sha256_of(file), "about": about}
     save_json(file.with_suffix(".json"), record)
@@ -183,14 +173,6 @@ def _identity() -> str:
     return f"{_code()} {pinned()} {sorted(kernels)}"
 
 
-def _check_identity(expected: str) -> None:
-    if _identity() != expected:
-        raise FewlabelError(
-            f"a worker on {platform.node()} would give other bytes; start it again, by `python -m "
-            "fewlabel.worker` in this checkout, with the versions of requirements/"
-        )
-
-
 def _make_on_dask(tasks: list[tuple[Any, ...]], name: str) -> None:
     try:
         from distributed import as_completed
@@ -198,19 +180,21 @@ def _make_on_dask(tasks: list[tuple[Any, ...]], name: str) -> None:
         raise FewlabelError(
             f"{ENGINE} is {_engine()}, which needs more: pip install 'fewlabel[cluster]'"
         ) from error
-    client = _client()
-    root = str(Path.cwd())
+    client, here = _client(), (str(Path.cwd()), _identity())
     with _one_sentence():
         for start in range(0, len(tasks), _PER_SUBMIT):
             some = tasks[start : start + _PER_SUBMIT]
-            submit = partial(client.submit, _in_folder, root, _identity(), pure=False)
-            futures = [submit(*task) for task in some]
+            futures = [client.submit(_in_folder, *here, *task, pure=False) for task in some]
             for future in progress(as_completed(futures), name, total=len(futures)):
                 future.result()
 
 
 def _in_folder(root: str, identity: str, *task: Any) -> None:
-    _check_identity(identity)
+    if _identity() != identity:
+        raise FewlabelError(
+            f"a worker on {platform.node()} would give other bytes; start it again, by `python -m "
+            "fewlabel.worker` in this checkout, with the versions of requirements/"
+        )
     try:
         with chdir(root), fixed_threads():
             _make(*task)

@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fewlabel.text import one_line
@@ -11,6 +11,32 @@ from fewlabel.text import one_line
 
 class FewlabelError(Exception):
     """An error whose message is one sentence for the user: what, where, what is allowed."""
+
+
+@contextmanager
+def told_as(kind: type[FewlabelError], sentence: Callable[[str], str]) -> Iterator[None]:
+    """Raise whatever a library raises as an error for the user.
+
+    Parameters
+    ----------
+    kind
+        Of the error; a `FewlabelError` passes as it is.
+    sentence
+        From the cause, in one line, to the message.
+
+    Examples
+    --------
+    >>> with told_as(FewlabelError, lambda cause: f"a.csv is no number ({cause})"):
+    ...     float("a")
+    Traceback (most recent call last):
+    fewlabel.errors.FewlabelError: a.csv is no number (could not convert string to float: 'a')
+    """
+    try:
+        yield
+    except FewlabelError:
+        raise
+    except Exception as error:
+        raise kind(sentence(one_line(error))) from error
 
 
 @contextmanager

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 
-from fewlabel.arrays import Floats
+from fewlabel.arrays import FLOAT_BYTES, Floats
 from fewlabel.kernels import has_avx2
 
 _BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
 _PREDICT_BLOCKS = 22
 _PREDICT_BYTES = 2**29
 _LIVE_OUTPUTS = 4  # of the largest layers, that are in memory together
-_FLOAT_BYTES = 4
 _TINY = 1e-30
 MAX_PREDICTED = _PREDICT_BLOCKS * _BLOCK_ROWS
 """Most images that a model gets at once."""
@@ -103,7 +102,7 @@ def predict(model: Any, *inputs: Floats) -> Floats:
 def prediction_batch(model: Any) -> int:
     """Return how many images a model may get at once: whole blocks, if memory holds one."""
     n_outputs = max(map(math.prod, output_shapes(model)))
-    n_images = _PREDICT_BYTES // (_LIVE_OUTPUTS * n_outputs * _FLOAT_BYTES)
+    n_images = _PREDICT_BYTES // (_LIVE_OUTPUTS * n_outputs * FLOAT_BYTES)
     n_blocks = min(n_images // _BLOCK_ROWS, _PREDICT_BLOCKS)
     return n_blocks * _BLOCK_ROWS or max(n_images, 1)
 

@@ -62,10 +62,6 @@ class Method(Strict):
         """Name of its module, by which params.yaml chooses it."""
         return type(self).__module__.rpartition(".")[2]
 
-    def choose(self, image_shape: tuple[int, ...]) -> str:
-        """Return the name of the candidate that suits images of this shape."""
-        return self.candidates[are_photographs(image_shape)]
-
 
 class Facts(NamedTuple):
     """What is known of a data set before it is read.
@@ -431,4 +427,4 @@ def suited_name(kind: str, name: str, image_shape: tuple[int, ...]) -> str:
     ('patches', 'pca')
     """
     method: Method = settings_of(kind, name)()
-    return method.choose(image_shape) if method.candidates else name
+    return method.candidates[are_photographs(image_shape)] if method.candidates else name

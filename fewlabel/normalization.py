@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from fewlabel.arrays import Array, Floats, Ints, Transformer, blocks
 from fewlabel.keras_layers import affine
 from fewlabel.parallel import progress
-from fewlabel.rows import ImageRows
+from fewlabel.rows import ImageRows, transformed
 from fewlabel.storage import load_joblib, stored_array
 
 
@@ -63,3 +63,8 @@ def load_rows(split: str, positions: Ints | None = None) -> ImageRows:
         normalization=load_joblib("models/normalization.joblib"),
         positions=positions,
     )
+
+
+def embed_part(part: slice, split: str, embedding: Any) -> Floats:
+    """Return features of the images in these rows; the embedding is `fewlabel.engine.Shared`."""
+    return transformed(embedding.get(), load_rows(split, np.arange(part.start, part.stop)))

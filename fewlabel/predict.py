@@ -20,7 +20,6 @@ from fewlabel.predictor import PortableClassifier
 from fewlabel.regular_files import is_folder
 from fewlabel.text import printable
 
-BATCH_IMAGES = 256
 COLUMNS = ("image", "label", "probability")
 UNCERTAIN = "?"
 """In place of a label: no class is probable enough."""
@@ -36,7 +35,7 @@ def predict(
     *,
     top: int = 1,
     threshold: float = 0.0,
-    batch_size: int = BATCH_IMAGES,
+    batch_size: int = 256,
 ) -> None:
     """Print the most probable classes of each image, and their probabilities.
 
@@ -131,16 +130,13 @@ def _print(rows: list[Row], output: str) -> None:
     table = [COLUMNS, *((path, label, f"{p:.4f}") for path, label, p in rows)]
     if output == "csv":
         for row in table:
+            line = io.StringIO()
+            # Which makes it quote either of both.
+            csv.writer(line, lineterminator="\r\n").writerow(row)
             # A name that is not UTF-8 stays itself.
-            sys.stdout.buffer.write(os.fsencode(_csv_line(row)))
+            sys.stdout.buffer.write(os.fsencode(line.getvalue().removesuffix("\r\n") + "\n"))
         return
     table = [(printable(path), printable(label), p) for path, label, p in table]
     path_width, label_width = (max(len(row[i]) for row in table) for i in range(2))
     for path, label, probability in table:
         print(f"{path:<{path_width}}  {label:<{label_width}}  {probability:>11}")
-
-
-def _csv_line(row: tuple[str, str, str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(row)  # which makes it quote either of both
-    return line.getvalue().removesuffix("\r\n") + "\n"

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.arrays import Array, Floats, OnnxPart
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import FewlabelError, told_as
 from fewlabel.keras_format import model_bytes, save_model
 from fewlabel.keras_layers import dense
 from fewlabel.regular_files import FileRefusedError, read_regular_file
@@ -146,8 +146,14 @@ class PortableClassifier:
             content = read_regular_file(path, _MAX_BYTES)
         except (OSError, FileRefusedError) as error:
             raise ModelFileError(f"{path} cannot be read: {one_line(error)}") from error
-        _refuse_changed_output(path)
-        try:
+        # In a checkout, the model that the pipeline made must be the one that it made.
+        name = os.path.relpath(path)
+        if name in locked_hashes():
+            verified(name)
+        advice = "it must be the models/classifier.keras that the pipeline wrote"
+        with told_as(
+            ModelFileError, lambda cause: f"{path} is no whole classifier ({cause}); {advice}"
+        ):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 about = json.loads(archive.read(_ABOUT))
                 self.card = archive.read(_CARD).decode()
@@ -167,13 +173,6 @@ class PortableClassifier:
             fits = (shapes, self.model.output_shape) == (expected, (None, len(self.class_names)))
             if self.network_input is not None:
                 fits &= self.network_input.input_shape == (None, *self.image_shape)
-        except FewlabelError:
-            raise
-        except Exception as error:  # whatever a damaged part leads to
-            raise ModelFileError(
-                f"{path} is no whole classifier ({one_line(error)}); it must be the "
-                "models/classifier.keras that the pipeline wrote"
-            ) from error
         if not fits:
             raise ModelFileError(f"{path} has a model of other images or classes than it says")
 
@@ -229,10 +228,3 @@ def export(model: str, file_format: str, target: str) -> None:
     keras_format = "onnx" if file_format == "onnx" else "tf_saved_model"
     export_to = partial(classifier.model.export, format=keras_format, verbose=False)
     write(path, export_to)
-
-
-def _refuse_changed_output(path: str | Path) -> None:
-    """In a checkout, the model that the pipeline made must be the one that it made."""
-    name = os.path.relpath(path)
-    if name in locked_hashes():
-        verified(name)

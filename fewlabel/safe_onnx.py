@@ -9,7 +9,7 @@ import numpy as np
 from joblib import cpu_count
 
 from fewlabel.arrays import Floats
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import FewlabelError, told_as
 from fewlabel.safe_keras import UnsafeModelError
 from fewlabel.text import one_line
 
@@ -56,15 +56,11 @@ class OnnxSession:
             raise FewlabelError(f"{name} needs onnxruntime: pip install 'fewlabel[onnx]'")
         _refuse_other_than_arithmetic(name, content)
         self._name = name
-        try:
+        with told_as(FewlabelError, lambda cause: f"{name} does not load in ONNX Runtime: {cause}"):
             self._session = _session(content)
             inputs = [(t.name, t.type, t.shape) for t in self._session.get_inputs()]
             self._output = self._session.get_outputs()[0].name
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        except Exception as error:  # whatever a damaged part leads to
-            raise FewlabelError(
-                f"{name} does not load in ONNX Runtime: {one_line(error)}"
-            ) from error
         kinds = [kind for _, kind, _ in inputs]
         if len(kinds) != 1 or kinds[0] not in _DTYPES:
             raise FewlabelError(
@@ -103,12 +99,9 @@ class OnnxSession:
 
     def _run(self, image: Floats) -> Floats:
         given = {self._input: image[None].astype(self._dtype)}
-        try:
+        said = f"{self._name} cannot run on images of {image.shape}"
+        with told_as(FewlabelError, lambda cause: f"{said} ({cause})"):
             (output,) = self._session.run([self._output], given)
-        except Exception as error:  # whatever a network leads to that does not fit
-            raise FewlabelError(
-                f"{self._name} cannot run on images of {image.shape} ({one_line(error)})"
-            ) from error
         if getattr(output, "dtype", None) not in _DTYPES.values() or output.shape[:1] != (1,):
             raise FewlabelError(
                 f"{self._name} must give float32 or float16 first, a row for each image"
@@ -133,10 +126,8 @@ def _session(content: bytes) -> Any:
 def _refuse_other_than_arithmetic(name: str, content: bytes) -> None:
     import onnx
 
-    try:
+    with told_as(FewlabelError, lambda cause: f"{name} is no whole ONNX file ({cause})"):
         model = onnx.load_model_from_string(content)
-    except Exception as error:  # of the library that reads it, which has several
-        raise FewlabelError(f"{name} is no whole ONNX file ({one_line(error)})") from error
     found = set()
     for part in _messages(model):
         if isinstance(part, onnx.TensorProto) and (part.external_data or part.data_location):

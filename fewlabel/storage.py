@@ -9,8 +9,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,7 @@ class StoredArray:
         if len(self.files) == 1:
             # What an array chooses is a copy already.
             return np.array(_mapped(self.files[0])[rows], copy=isinstance(rows, slice) or None)
-        chosen = rows.indices(len(self)) if isinstance(rows, slice) else None
-        positions = np.arange(*chosen) if chosen else np.arange(len(self))[rows]
+        positions = np.arange(len(self))[rows]
         shards = positions // self._shard_rows
         found = np.empty((len(positions), *self.shape[1:]), self.dtype)
         for shard in np.unique(shards):
@@ -214,15 +213,12 @@ def save_array(path: str | Path, array: Indexed) -> None:
         write(path, lambda temporary: write_npy(temporary, array, blocks(array.shape)))
         return
 
-    def write_shards(temporary: Path) -> None:
-        temporary.mkdir()
-        for number, shard in enumerate(row_parts(len(array))):
-            rows = blocks((shard.stop - shard.start, *array.shape[1:]))
-            parts = [slice(shard.start + part.start, shard.start + part.stop) for part in rows]
-            write_npy(temporary / shard_name(number), array, parts)
-        _write_manifest(temporary)
+    def write_shard(shard: slice, file: Path) -> None:
+        rows = blocks((shard.stop - shard.start, *array.shape[1:]))
+        parts = [slice(shard.start + part.start, shard.start + part.stop) for part in rows]
+        write_npy(file, array, parts)
 
-    write(path, write_shards)
+    write(path, partial(_write_shards, row_parts(len(array)), write_shard))
 
 
 def row_parts(n_rows: int) -> list[slice]:
@@ -241,31 +237,22 @@ def row_parts(n_rows: int) -> list[slice]:
 
 def save_shards(path: str | Path, files: list[Path]) -> None:
     """Make an array of files, .npy, with `SHARD_ROWS` rows each but the last; they are moved."""
-    if len(files) == 1:
-        write(path, files[0].replace)
-        return
-
-    def move(temporary: Path) -> None:
-        temporary.mkdir()
-        for number, file in enumerate(files):
-            file.replace(temporary / shard_name(number))
-        _write_manifest(temporary)
-
-    write(path, move)
+    move = partial(_write_shards, files, Path.replace)
+    write(path, files[0].replace if len(files) == 1 else move)
 
 
-def shard_name(number: int) -> str:
-    """Return the name of a shard's file."""
-    return f"{number:05}.npy"
-
-
-def _write_manifest(folder: Path) -> None:
+def _write_shards(
+    shards: Sequence[Any], write_shard: Callable[[Any, Path], object], folder: Path
+) -> None:
+    folder.mkdir()
+    for number, shard in enumerate(shards):
+        write_shard(shard, folder / f"{number:05}.npy")
     array = StoredArray(*sorted(folder.glob("*.npy")))
-    shards = [
+    described = [
         {"file": file.name, "rows": len(_mapped(file)), "sha256": sha256_of(file)}
         for file in array.files
     ]
-    about = {"shape": array.shape, "dtype": str(array.dtype), "shards": shards}
+    about = {"shape": array.shape, "dtype": str(array.dtype), "shards": described}
     (folder / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from fewlabel.datasets.training_files import save_training_files
+from fewlabel.datasets.training_files import TRAINING_FILES
 from fewlabel.engine import finish
 from fewlabel.methods import DatasetMethod, chosen
 from fewlabel.settings import Params, run_stage
@@ -26,10 +26,9 @@ def main(params: Params) -> None:
     for name, array in images.arrays.items():
         save_array(f"data/raw/{name}.npy", array)
     save_json("data/raw/class_names.json", dataset.names_of_classes())
-    save_training_files(images.names, images.sha256)
-    columns = zip(*images.problems, strict=True) if images.problems else ((), ())
-    skipped = dict(zip(("file", "problem"), columns, strict=True))
-    save_table("data/raw/skipped_files.csv", skipped)
+    save_table(TRAINING_FILES, {"image": images.names, "sha256": images.sha256})
+    files, problems = zip(*images.problems, strict=True) if images.problems else ((), ())
+    save_table("data/raw/skipped_files.csv", {"file": files, "problem": problems})
     finish("download")
     if images.problems:
         print(

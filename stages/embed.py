@@ -20,10 +20,9 @@ def main(params: Params) -> None:
     from joblib import cpu_count
 
     from fewlabel.embeddings.checks import check_features, check_images
-    from fewlabel.embeddings.parts import embed_part
     from fewlabel.engine import Shared, finish, run_parts
     from fewlabel.memory import require_memory
-    from fewlabel.normalization import load_rows
+    from fewlabel.normalization import embed_part, load_rows
     from fewlabel.rows import MappedRows
 
     splits = {split: load_rows(split) for split in ("train", "test")}

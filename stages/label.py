@@ -4,16 +4,8 @@ from functools import partial
 
 import numpy as np
 
+from fewlabel import storage
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import (
-    load_array,
-    load_json,
-    save_array,
-    save_training_set,
-    stored_array,
-    verified,
-    write,
-)
 
 
 def main(params: Params) -> None:
@@ -36,7 +28,7 @@ def main(params: Params) -> None:
     if params.label.source == "human":
         given = human_labels(queries)
     else:
-        true_labels = load_array("data/raw/train_labels.npy")
+        true_labels = storage.load_array("data/raw/train_labels.npy")
         ask = partial(oracle_labels, true_labels, error_rate=error_rate, seed=params.seed)
         given = Labels(
             budget=ask(queries.representatives),
@@ -44,15 +36,15 @@ def main(params: Params) -> None:
             excluded=np.zeros(len(true_labels), bool),
         )
     labels, assignment = given.budget, queries.assignment
-    save_training_set("representatives", labels)
-    save_array("data/representatives/excluded.npy", given.excluded)
-    save_array("data/check/labels.npy", given.check)
+    storage.save_training_set("representatives", labels)
+    storage.save_array("data/representatives/excluded.npy", given.excluded)
+    storage.save_array("data/check/labels.npy", given.check)
     labeled = np.flatnonzero(labels >= 0)
-    images = stored_array("data/raw/train_images.npy")
+    images = storage.stored_array("data/raw/train_images.npy")
     sizes = np.bincount(assignment)[assignment[labeled]]
-    names = load_json(verified("data/raw/class_names.json"))
+    names = storage.load_json(storage.verified("data/raw/class_names.json"))
     figure = draw_contact_sheet(images, labeled, labels[labeled], sizes, names)
-    write("metrics/contact_sheet.png", figure.savefig)
+    storage.write("metrics/contact_sheet.png", figure.savefig)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,12 @@ from functools import partial
 
 import numpy as np
 
+from fewlabel import storage
 from fewlabel.engine import finish, loaded
 from fewlabel.methods import Pool, possible, suited_facts
 from fewlabel.normalization import load_rows
 from fewlabel.propagation.comparison import best_method
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import (
-    load_array,
-    load_graph,
-    load_joblib,
-    load_json,
-    save_array,
-    save_table,
-    stored_array,
-    verified,
-)
 
 
 def main(params: Params) -> None:
@@ -33,24 +24,24 @@ def main(params: Params) -> None:
     normalization = "models/normalization.joblib"
     files = features, graph, embedding, distance, normalization, *rows.images.files
     pool = Pool(
-        y=load_array("data/representatives/labels.npy"),
-        n_classes=len(load_json(verified("data/raw/class_names.json"))),
-        assignment=load_array("data/clusters/assignment.npy"),
-        distance=partial(load_array, distance),
-        affinity=partial(loaded, load_graph, graph),
+        y=storage.load_array("data/representatives/labels.npy"),
+        n_classes=len(storage.load_json(storage.verified("data/raw/class_names.json"))),
+        assignment=storage.load_array("data/clusters/assignment.npy"),
+        distance=partial(storage.load_array, distance),
+        affinity=partial(loaded, storage.load_graph, graph),
         images=partial(load_rows, "train"),
-        features=stored_array(features),
-        embedding=partial(loaded, load_joblib, embedding),
+        features=storage.stored_array(features),
+        embedding=partial(loaded, storage.load_joblib, embedding),
         facts=suited_facts("embeddings", params.embed.method, rows.image_shape),
     )
     methods = possible("propagation", params.propagate)
     method, held_out = best_method(pool, methods, files=files)
     pseudo_labels, confidence = method.propagate(pool)
-    excluded = load_array("data/representatives/excluded.npy")
+    excluded = storage.load_array("data/representatives/excluded.npy")
     pseudo_labels[excluded], confidence[excluded] = -1, -np.inf
-    save_array("data/spread/pseudo_labels.npy", pseudo_labels)
-    save_array("data/spread/confidence.npy", confidence)
-    save_table("data/spread/held_out.csv", held_out._asdict())
+    storage.save_array("data/spread/pseudo_labels.npy", pseudo_labels)
+    storage.save_array("data/spread/confidence.npy", confidence)
+    storage.save_table("data/spread/held_out.csv", held_out._asdict())
     finish("spread")
 
 

@@ -1,12 +1,10 @@
 """Train a classifier: `python -m stages.train TRAINING_SET`."""
 
-from functools import partial
-
 import numpy as np
 
 from fewlabel.methods import ClassifierMethod, suited
 from fewlabel.settings import Params, run_stage
-from fewlabel.storage import load_array, stored_array
+from fewlabel.storage import load_array
 
 
 def main(params: Params, training_set: str) -> None:
@@ -39,11 +37,10 @@ def main(params: Params, training_set: str) -> None:
             f"{labels_path} has labels of one class only, and a classifier needs two; "
             "raise label_budget"
         )
-    rows, features = partial(load_rows, "train"), "data/embedded/train_features.npy"
-    method: ClassifierMethod = suited("classifiers", params.train, lambda: rows().image_shape)
-    X = classifier_input(
-        method.reads, partial(rows, labeled), lambda: stored_array(features)[labeled]
+    method: ClassifierMethod = suited(
+        "classifiers", params.train, lambda: load_rows("train").image_shape
     )
+    X = classifier_input(method.reads, "train", labeled)
     with learning_curve(f"metrics/{training_set}") as live:
         classifier = method.build(getattr(X, "image_shape", None), params.seed)
         if len(labeled):

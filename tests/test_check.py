@@ -11,9 +11,7 @@ import pytest
 from benchmarks.workspace import record_outputs
 from fewlabel.calibration import tempered
 from fewlabel.classifiers.files import classifier_input, load_classifier
-from fewlabel.normalization import fit_normalization
 from fewlabel.predictor import PortableClassifier
-from fewlabel.rows import ImageRows
 
 N_CHECK = 150
 
@@ -61,9 +59,7 @@ def assert_packaged_is(training_set):
     assert shipped == {"training_set": training_set, "temperature": metrics["temperature"]}
     about, predict = load_classifier(f"models/{training_set}", 10)
     tests = np.load("data/raw/test_images.npy")
-    rows = ImageRows(images=tests, normalization=fit_normalization("unit", tests))
-    features = np.load("data/embedded/test_features.npy")
-    given = predict(classifier_input(about["features"], lambda: rows, lambda: features))
+    given = predict(classifier_input(about["features"], "test"))
     classifier = PortableClassifier("models/classifier.keras")
     expected = tempered(given, shipped["temperature"])
     np.testing.assert_allclose(classifier.predict_proba(tests), expected, atol=1e-5)

@@ -1,11 +1,13 @@
 """A trained classifier as files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
-from fewlabel.classifiers.files import classifier_input, load_classifier, save_classifier
+from fewlabel.classifiers.files import load_classifier, save_classifier
 from fewlabel.classifiers.networks import EnsembleClassifier, NetworkClassifier
 from fewlabel.methods import settings_of
 from fewlabel.normalization import to_unit
@@ -35,7 +37,11 @@ def fitted(classifier, images):
 
 def assert_predicts_as(folder, inputs, features, classifier):
     pixels = ImageRows(images=inputs["pixels"], normalization=FunctionTransformer(to_unit))
-    X = classifier_input(features, lambda: pixels, lambda: inputs["embedding"])
+    X = {
+        "pixels": pixels,
+        "embedding": inputs["embedding"],
+        "pixels and embedding": replace(pixels, features=inputs["embedding"]),
+    }[features]
     about, predict = load_classifier(folder, N_CLASSES)
     assert about["features"] == features
     assert about["is_overconfident"] == isinstance(classifier, LogisticRegression)

@@ -8,7 +8,6 @@ from sklearn.datasets import make_blobs
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import settings_of
 from fewlabel.selection import kmeans as kmeans_module
-from fewlabel.selection.clusters import fit_clusters
 from fewlabel.selection.kmeans import sampled_kmeans_plusplus
 
 ALGORITHMS = {
@@ -17,8 +16,9 @@ ALGORITHMS = {
 }
 
 
-def build(algorithm, n_clusters=8, seed=0):
-    return settings_of("selection", algorithm)(**ALGORITHMS[algorithm]).build(n_clusters, seed)
+def select(algorithm, X, n_clusters=8, seed=0):
+    method = settings_of("selection", algorithm)(**ALGORITHMS[algorithm])
+    return method.select(X, n_clusters=n_clusters, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def blobs():
     return make_blobs(300, n_features=5, centers=8, random_state=0)[0].astype(np.float32)
 
 
-def test_settings_are_passed_its_settings_on():
-    kmeans, minibatch = build("kmeans", seed=3), build("minibatch", seed=3)
+def test_settings_are_passed_on(blobs):
+    kmeans, minibatch = (select(name, blobs, seed=3).model for name in ("kmeans", "minibatch"))
     assert (type(kmeans), type(minibatch)) == (KMeans, MiniBatchKMeans)
     for clustering in (kmeans, minibatch):
         assert (clustering.n_clusters, clustering.max_iter, clustering.random_state) == (8, 20, 3)
@@ -36,8 +36,7 @@ def test_settings_are_passed_its_settings_on():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_clusters_equal_a_loop(algorithm, blobs):
-    clustering = build(algorithm)
-    _, assignment, distance, representatives = fit_clusters(clustering, blobs)
+    clustering, assignment, distance, representatives = select(algorithm, blobs)
     to_all = np.linalg.norm(blobs[:, None] - clustering.cluster_centers_[None], axis=2)
     np.testing.assert_array_equal(assignment, to_all.argmin(axis=1))
     np.testing.assert_allclose(distance, to_all.min(axis=1), rtol=1e-5)
@@ -54,7 +53,7 @@ def test_clusters_equal_a_loop(algorithm, blobs):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_first_of_equals_represents(algorithm):
     X = np.repeat(np.float32([[0, 0], [9, 9], [0, 9]]), 4, axis=0)
-    _, assignment, distance, representatives = fit_clusters(build(algorithm, 3), X)
+    _, assignment, distance, representatives = select(algorithm, X, 3)
     assert sorted(representatives) == [0, 4, 8]
     np.testing.assert_array_equal(assignment[representatives], range(3))
     np.testing.assert_allclose(distance, 0, atol=1e-6)
@@ -62,7 +61,7 @@ def test_the_first_of_equals_represents(algorithm):
 
 def test_more_clusters_than_samples_is_an_error():
     with pytest.raises(FewlabelError, match="label_budget is 5, but must be at most 4"):
-        fit_clusters(build("kmeans", 5), np.eye(4, dtype=np.float32))
+        select("kmeans", np.eye(4, dtype=np.float32), 5)
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -70,13 +69,13 @@ def test_more_clusters_than_samples_is_an_error():
 def test_an_empty_cluster_is_an_error(algorithm):
     X = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
     with pytest.raises(FewlabelError, match="left 2 of 5 clusters empty; lower label_budget"):
-        fit_clusters(build(algorithm, 5), X)
+        select(algorithm, X, 5)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_seed_decides(algorithm):
     X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
-    one, same, other = (fit_clusters(build(algorithm, 8, seed), X)[1:] for seed in (1, 1, 2))
+    one, same, other = (select(algorithm, X, 8, seed)[1:] for seed in (1, 1, 2))
     for array, again in zip(one, same, strict=True):
         np.testing.assert_array_equal(array, again)
     assert (one[2] != other[2]).any()
@@ -88,8 +87,9 @@ def test_seeds_of_kmeans_plusplus_are_apart(blobs):
     assert {tuple(seed) for seed in seeds} <= {tuple(row) for row in blobs}
     best = KMeans(8, n_init=20, random_state=0).fit(blobs)
     assert set(best.predict(seeds)) == set(range(8))
-    kmeans = kmeans_module.Settings(init="k-means++", n_init=1, max_iter=20).build(8, 0)
-    assert kmeans.fit(blobs).inertia_ == pytest.approx(best.inertia_)
+    settings = kmeans_module.Settings(init="k-means++", n_init=1, max_iter=20)
+    kmeans = settings.select(blobs, n_clusters=8, seed=0).model
+    assert kmeans.inertia_ == pytest.approx(best.inertia_)
 
 
 def test_seeds_come_from_a_sample_that_grows_with_the_clusters(monkeypatch):

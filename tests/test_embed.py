@@ -126,7 +126,7 @@ def test_features_that_are_all_alike(run, tmp_path):
 
 def test_features_that_are_no_numbers(run, tmp_path, monkeypatch):
     no_numbers = np.full((30, 3), np.nan)
-    monkeypatch.setattr("fewlabel.embeddings.parts.transformed", lambda _, rows: no_numbers)
+    monkeypatch.setattr("fewlabel.normalization.transformed", lambda _, rows: no_numbers)
     with pytest.raises(FewlabelError, match=r"^some features are not finite numbers"):
         run(images(30, 8, 8), **{"embed.method": "pixels"})
     assert written(tmp_path) == []

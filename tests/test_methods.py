@@ -1,15 +1,15 @@
 """What every method of a kind must do, whatever it is: the module that is new is tested, too."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
-from fewlabel.classifiers.files import classifier_input
 from fewlabel.keras_session import import_keras
-from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of
+from fewlabel.methods import CHOICES, Clusters, Pool, names, settings_of, suited_name
 from fewlabel.propagation.knn_graph import affinity_graph, nearest_neighbors
 from fewlabel.rows import ImageRows, transformed
 
@@ -143,7 +143,7 @@ def test_a_choice_is_of_methods_that_run(kind):
     for name in set(names(kind)) - set(runs(kind)):
         method = make(kind, name)
         assert set(method.candidates) <= set(runs(kind))
-        assert {method.choose(shape) for shape in shapes} == set(method.candidates)
+        assert {suited_name(kind, name, shape) for shape in shapes} == set(method.candidates)
 
 
 @pytest.mark.usefixtures("eager")
@@ -164,7 +164,11 @@ def test_a_classifier(name, images):
     np.testing.assert_array_equal(classifier.classes_, [0, 2, 4])
     probabilities = classifier.predict_proba(X)
     pixels = ImageRows(images=pixels, normalization=FunctionTransformer())
-    lazy = classifier_input(method.reads, lambda: pixels, lambda: rows[:, :20])
+    lazy = {
+        "pixels": pixels,
+        "embedding": rows[:, :20],
+        "pixels and embedding": replace(pixels, features=rows[:, :20]),
+    }[method.reads]
     same = method.build(None if method.reads == "embedding" else SHAPE, seed=3)
     same.fit(lazy, classes * 2)
     np.testing.assert_allclose(same.predict_proba(X), probabilities, atol=1e-6)

@@ -22,9 +22,7 @@ from fewlabel.embeddings.pretrained import Settings
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_format import model_bytes
 from fewlabel.keras_session import import_keras, new_session
-from fewlabel.normalization import fit_normalization
 from fewlabel.predictor import ModelFileError, PortableClassifier, export
-from fewlabel.rows import ImageRows
 from fewlabel.safe_keras import UnsafeModelError
 from fewlabel.safe_onnx import OnnxSession
 from tests.conftest import EAGERLY, TINY_NETWORKS, Project, save_tiny_network
@@ -404,9 +402,7 @@ def test_the_packaged_classifier_gives_what_the_pipeline_gives(packaged, monkeyp
     monkeypatch.chdir(packaged.folder)
     images = np.load("data/raw/test_images.npy")
     about, predict = load_classifier("models/propagated", 10)
-    rows = ImageRows(images=images, normalization=fit_normalization("unit", images))
-    features = np.load("data/embedded/test_features.npy")
-    expected = predict(classifier_input(about["features"], lambda: rows, lambda: features))
+    expected = predict(classifier_input(about["features"], "test"))
     temperature = json.loads(Path("models/shipped.json").read_text(encoding="utf-8"))["temperature"]
     expected = tempered(expected, temperature)
     classifier = PortableClassifier("models/classifier.keras")

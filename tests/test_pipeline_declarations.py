@@ -51,7 +51,7 @@ VARIANTS = [
 ]
 
 
-FACTS = ("candidates", "choose", "needs_unit_pixels", "ordered_components", "separates_classes")
+FACTS = ("candidates", "needs_unit_pixels", "ordered_components", "separates_classes")
 
 
 # DVC cannot know which of them `auto` takes.

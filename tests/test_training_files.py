@@ -20,8 +20,8 @@ from fewlabel.datasets.training_files import (
     TRAINING_FILES,
     TrainingFilesError,
     read_training_files,
-    save_training_files,
 )
+from fewlabel.storage import save_table
 from fewlabel.text import printable
 from stages import download
 
@@ -105,7 +105,7 @@ def test_a_table_that_does_not_fit_the_images_is_refused(
 
 def test_a_table_is_read_as_it_was_written(tmp_path, monkeypatch, vouch):
     monkeypatch.chdir(tmp_path)
-    save_training_files(["a, b.png", "c.png"], ["1", "2"])
+    save_table(TRAINING_FILES, {"image": ["a, b.png", "c.png"], "sha256": ["1", "2"]})
     vouch()
     assert read_training_files(2) == [
         {"image": "a, b.png", "sha256": "1"},

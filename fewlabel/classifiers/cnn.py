@@ -5,20 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
-from fewlabel.classifiers.network_method import (
-    BatchSize,
-    Epochs,
-    LabelSmoothing,
-    LearningRate,
-    NetworkMethod,
-)
+from fewlabel.classifiers import network_method
 
 
-class Settings(NetworkMethod):
-    epochs: Epochs = 4
-    batch_size: BatchSize = 128
-    learning_rate: LearningRate = 0.003
-    label_smoothing: LabelSmoothing = 0.1
+class Settings(network_method.NetworkMethod):
+    epochs: network_method.Epochs = 4
+    batch_size: network_method.BatchSize = 128
+    learning_rate: network_method.LearningRate = 0.003
+    label_smoothing: network_method.LabelSmoothing = 0.1
     augment: bool = Field(
         True,
         description="true or false: shift images and cut squares out of them while training.",

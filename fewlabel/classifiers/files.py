@@ -12,7 +12,7 @@ from fewlabel.arrays import Classifier, Floats, Ints, blocks
 from fewlabel.keras_format import save_model
 from fewlabel.methods import ClassifierMethod, Reads
 from fewlabel.normalization import load_rows
-from fewlabel.rows import ImageRows, Rows
+from fewlabel.rows import Rows
 from fewlabel.storage import (
     load_json,
     save_joblib,
@@ -24,17 +24,18 @@ from fewlabel.storage import (
 )
 
 
-def classifier_input(
-    reads: Reads, pixels: Callable[[], ImageRows], features: Callable[[], Floats]
-) -> Rows:
+def classifier_input(reads: Reads, split: str, positions: Ints | None = None) -> Rows:
     """Return the rows that a classifier reads: pixels, features, or pixels and then features.
 
-    `pixels` and `features` return those of the same images, and are called for what is read only.
+    They are of the images, or of those at some positions, of "train" or "test".
     """
+    if reads == "pixels":
+        return load_rows(split, positions)
+    stored = stored_array(f"data/embedded/{split}_features.npy")
+    features = stored[slice(None) if positions is None else positions]
     if reads == "embedding":
-        return features()
-    rows = pixels()
-    return rows if reads == "pixels" else replace(rows, features=features())
+        return features
+    return replace(load_rows(split, positions), features=features)
 
 
 def save_classifier(folder: str, classifier: Classifier | None, method: ClassifierMethod) -> None:
@@ -126,11 +127,6 @@ def image_predictor(folder: str, n_classes: int) -> tuple[bool, Callable[..., Fl
     about, predict = load_classifier(verified(folder), n_classes)
 
     def predict_images(split: str, positions: Ints | None = None) -> Floats:
-        def features() -> Floats:
-            stored = stored_array(f"data/embedded/{split}_features.npy")
-            return stored[slice(None) if positions is None else positions]
-
-        pixels = partial(load_rows, split, positions)
-        return predict(classifier_input(about["features"], pixels, features))
+        return predict(classifier_input(about["features"], split, positions))
 
     return about["is_overconfident"], predict_images

@@ -3,20 +3,14 @@
 from types import ModuleType
 from typing import Any
 
-from fewlabel.classifiers.network_method import (
-    BatchSize,
-    Epochs,
-    Features,
-    LabelSmoothing,
-    NetworkMethod,
-)
+from fewlabel.classifiers import network_method
 
 
-class Settings(NetworkMethod):
-    epochs: Epochs = 4
-    batch_size: BatchSize = 256
-    label_smoothing: LabelSmoothing = 0.1
-    features: Features = "embedding"
+class Settings(network_method.NetworkMethod):
+    epochs: network_method.Epochs = 4
+    batch_size: network_method.BatchSize = 256
+    label_smoothing: network_method.LabelSmoothing = 0.1
+    features: network_method.Features = "embedding"
 
     @staticmethod
     def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.arrays import Array, Floats, blocks
+from fewlabel.arrays import FLOAT_BYTES, INDEX_BYTES, Array, Floats, blocks
 from fewlabel.errors import FewlabelError
 from fewlabel.keras_session import MAX_PREDICTED, import_keras, new_session, output_shapes, predict
 from fewlabel.memory import require_memory
@@ -31,8 +31,6 @@ from fewlabel.rows import ImageRows, Rows
 _SHIFT_PIXELS = 2
 _CUTOUT_SHARE = 0.3
 _TRAIN_BYTES = 2**28  # twice as much where a batch leaves a remainder
-_FLOAT_BYTES = 4
-_INDEX_BYTES = 8
 
 
 class DivergedError(FewlabelError):
@@ -312,7 +310,7 @@ def fit_network(
     # A batch has that many images or more: batch normalization cannot bear a single one.
     per_pass = max(len(images) // batch_size, 1)
     n_batches = max(per_pass, math.ceil(min_steps / epochs))
-    order_bytes = -(-n_batches // per_pass) * len(images) * _INDEX_BYTES
+    order_bytes = -(-n_batches // per_pass) * len(images) * INDEX_BYTES
     require_memory(order_bytes, f"{model.name}.min_steps", min_steps)
     n_parts = max(-(-len(images) // per_pass) // _images_at_once(model), 1)
     n_steps = epochs * n_batches * n_parts
@@ -385,7 +383,7 @@ def train_at_once(
 def _images_at_once(model: Any) -> int:
     """Return of how many images to hold each layer's output and its gradient: two or more."""
     n_outputs = sum(map(math.prod, output_shapes(model)))
-    return max(_TRAIN_BYTES // (2 * n_outputs * _FLOAT_BYTES), 2)
+    return max(_TRAIN_BYTES // (2 * n_outputs * FLOAT_BYTES), 2)
 
 
 def one_cycle(keras: ModuleType, peak: float, n_steps: int) -> Any:

@@ -3,21 +3,15 @@
 from types import ModuleType
 from typing import Any
 
-from fewlabel.classifiers.network_method import (
-    BatchSize,
-    Epochs,
-    Features,
-    LabelSmoothing,
-    NetworkMethod,
-)
+from fewlabel.classifiers import network_method
 
 
-class WideMlp(NetworkMethod):
+class WideMlp(network_method.NetworkMethod):
     """Its settings, except what it reads."""
 
-    epochs: Epochs = 4
-    batch_size: BatchSize = 256
-    label_smoothing: LabelSmoothing = 0.1
+    epochs: network_method.Epochs = 4
+    batch_size: network_method.BatchSize = 256
+    label_smoothing: network_method.LabelSmoothing = 0.1
 
     @staticmethod
     def network(keras: ModuleType, input_shape: tuple[int, ...], n_classes: int) -> Any:
@@ -39,4 +33,4 @@ class WideMlp(NetworkMethod):
 
 
 class Settings(WideMlp):
-    features: Features = "embedding"
+    features: network_method.Features = "embedding"

@@ -33,34 +33,25 @@ class Settings(DatasetMethod):
         ]  # fmt: skip
 
     def read(self) -> Images:
-        from fewlabel.datasets.sources import read_archive
+        import numpy as np
+
+        from fewlabel.datasets.image_files import hash_images
+        from fewlabel.datasets.sources import read_archive, tar_members
+        from fewlabel.parallel import log_duration
 
         archive = read_archive(
             "cifar10", ARCHIVE, n_bytes=_N_BYTES, sha256=_SHA256, mirrors=_MIRRORS
         )
-        return _parse(archive)
-
-
-def _parse(archive: bytes) -> Images:
-    """Read the images of an archive of a checked SHA-256: six files of records.
-
-    A record is the position of its class, and then the image's red, green and blue pixels.
-    """
-    import numpy as np
-
-    from fewlabel.datasets.image_files import hash_images
-    from fewlabel.datasets.sources import tar_members
-    from fewlabel.parallel import log_duration
-
-    wanted = {f"{_FOLDER}/{file}": file for files in _FILES.values() for file in files}
-    arrays = {}
-    with log_duration("read cifar10"):
-        contents = dict(tar_members(archive, "r:gz", wanted))
-        for split, files in _FILES.items():
-            content = b"".join(contents[file] for file in files)
-            records = np.frombuffer(content, np.uint8).reshape(-1, 1 + _N_CHANNELS * _SIDE**2)
-            channels = records[:, 1:].reshape(-1, _N_CHANNELS, _SIDE, _SIDE)
-            arrays[f"{split}_images"] = np.ascontiguousarray(channels.transpose(0, 2, 3, 1))
-            arrays[f"{split}_labels"] = records[:, 0].astype(np.int64)
-        hashes = hash_images(arrays["train_images"])
-    return Images(arrays, list(range(len(hashes))), hashes, [])
+        wanted = {f"{_FOLDER}/{file}": file for files in _FILES.values() for file in files}
+        arrays = {}
+        with log_duration("read cifar10"):
+            contents = dict(tar_members(archive, "r:gz", wanted))
+            for split, files in _FILES.items():
+                content = b"".join(contents[file] for file in files)
+                # A record: the position of a class, then an image's red, green and blue pixels.
+                records = np.frombuffer(content, np.uint8).reshape(-1, 1 + _N_CHANNELS * _SIDE**2)
+                channels = records[:, 1:].reshape(-1, _N_CHANNELS, _SIDE, _SIDE)
+                arrays[f"{split}_images"] = np.ascontiguousarray(channels.transpose(0, 2, 3, 1))
+                arrays[f"{split}_labels"] = records[:, 0].astype(np.int64)
+            hashes = hash_images(arrays["train_images"])
+        return Images(arrays, list(range(len(hashes))), hashes, [])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ImageOps
@@ -11,7 +12,7 @@ from fewlabel.arrays import Array, blocks
 from fewlabel.datasets.decoded import Found, StoredImages
 from fewlabel.datasets.decoding import check_name, decoded_image
 from fewlabel.datasets.file_list import require_listed
-from fewlabel.engine import UNFINISHED, Described, described, run_parts
+from fewlabel.engine import UNFINISHED, described, run_parts
 from fewlabel.parallel import for_each_block
 from fewlabel.storage import StoredArray, save_array
 
@@ -65,7 +66,7 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     return about.st_size, about.st_mtime_ns
 
 
-def _read_part(part: slice, list_file: str, place: str, size: int) -> Described:
+def _read_part(part: slice, list_file: str, place: str, size: int) -> tuple[Array, Any]:
     """Return those that can be used, colored if one is; of each file its hash, or its problem."""
     files = StoredArray(Path(list_file))[part]
     n = len(files)
@@ -86,7 +87,7 @@ def _read_part(part: slice, list_file: str, place: str, size: int) -> Described:
     for_each_block(read, n, block_rows=_BLOCK_FILES, description=f"read {n:,} files")
     is_usable = np.array([not problem for problem in problems])
     usable = pixels if is_usable.all() else pixels[is_usable]
-    return Described(usable if is_colored.any() else usable[..., 0], (hashes, problems))
+    return usable if is_colored.any() else usable[..., 0], (hashes, problems)
 
 
 def _fit_to_square(path: Path, size: int, sha256: str) -> tuple[Array, str]:

@@ -13,11 +13,11 @@ import numpy as np
 from fewlabel.datasets.decoded import DecodedImages, Found
 from fewlabel.datasets.file_list import SHOWN, ImageFilesError
 from fewlabel.datasets.image_files import split
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import told_as
 from fewlabel.methods import Images
 from fewlabel.parallel import progress
 from fewlabel.regular_files import open_regular_file
-from fewlabel.text import one_line, printable
+from fewlabel.text import printable
 
 _READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -41,13 +41,12 @@ def read_npz(path: str, n_classes: int) -> Images:
     of `images`. An `ImageFilesError` says what is wrong.
     """
     place = Path(path)
-    try:
-        with open_regular_file(place) as file, zipfile.ZipFile(file) as archive:
-            return _read(place, archive, n_classes)
-    except FewlabelError:
-        raise
-    except Exception as error:  # zipfile and NumPy pass on whatever a broken file leads to
-        raise ImageFilesError(f"{place} cannot be read as .npz: {one_line(error)}") from error
+    with (
+        told_as(ImageFilesError, lambda cause: f"{place} cannot be read as .npz: {cause}"),
+        open_regular_file(place) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        return _read(place, archive, n_classes)
 
 
 def _read(place: Path, archive: zipfile.ZipFile, n_classes: int) -> Images:

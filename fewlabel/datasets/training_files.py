@@ -3,18 +3,13 @@
 import csv
 
 from fewlabel.errors import FewlabelError
-from fewlabel.storage import save_table, verified
+from fewlabel.storage import verified
 
 TRAINING_FILES = "data/raw/train_files.csv"
 
 
 class TrainingFilesError(FewlabelError):
     """The table does not fit the images."""
-
-
-def save_training_files(names: list[int] | list[str], sha256: list[str]) -> None:
-    """Write the name of each training image, and the SHA-256 of its content."""
-    save_table(TRAINING_FILES, {"image": names, "sha256": sha256})
 
 
 def read_training_files(n_images: int) -> list[dict[str, str]]:

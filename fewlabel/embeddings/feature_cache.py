@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +80,5 @@ def _kept(names: list[bytes]) -> list[bytes]:
 
 
 def _keep(rows: list[tuple[bytes, bytes]]) -> None:
-    try:
-        with _database() as database:
-            database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
-    except (OSError, sqlite3.Error):
-        pass
+    with suppress(OSError, sqlite3.Error), _database() as database:
+        database.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)

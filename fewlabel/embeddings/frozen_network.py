@@ -11,7 +11,7 @@ import numpy as np
 
 from fewlabel.arrays import Array, Floats
 from fewlabel.embeddings.feature_cache import cached_features
-from fewlabel.errors import FewlabelError
+from fewlabel.errors import FewlabelError, told_as
 from fewlabel.keras_format import model_bytes
 from fewlabel.keras_session import new_session, predict, prediction_batch
 from fewlabel.kernels import versions
@@ -71,12 +71,8 @@ def of_file(path: str, image_size: int | None, scaling: str, tokens: str) -> byt
     """
     content = read_network(path)
     keras, _ = new_session(0)
-    try:
+    with told_as(FewlabelError, lambda cause: f"{path} is no whole .keras file ({cause})"):
         network = load_safely(path, content)
-    except FewlabelError:
-        raise
-    except Exception as error:  # whatever a damaged part leads to
-        raise FewlabelError(f"{path} is no whole .keras file ({one_line(error)})") from error
     return _content(keras, network, _size(path, network, image_size), scaling, tokens)
 
 
@@ -174,7 +170,7 @@ class FrozenNetwork:
         self._model: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"content": self.content, "image_shape": self.image_shape, "_model": None}
+        return {key: None if key[0] == "_" else value for key, value in vars(self).items()}
 
     def fit(self, X: Any) -> Self:
         """Learn nothing."""

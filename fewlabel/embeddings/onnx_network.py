@@ -91,10 +91,8 @@ def _with_settings(content: bytes, settings: dict[str, Any]) -> bytes:
     import onnx
 
     model = onnx.load_model_from_string(content)
-    others = [entry for entry in model.metadata_props if entry.key != _SETTINGS]
-    del model.metadata_props[:]
-    model.metadata_props.extend(others)
-    model.metadata_props.add(key=_SETTINGS, value=json.dumps(settings))
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != _SETTINGS}
+    onnx.helper.set_model_props(model, kept | {_SETTINGS: json.dumps(settings)})
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
@@ -113,9 +111,6 @@ class OnnxNetwork(FrozenNetwork):
         super().__init__(content, image_shape)
         self._session: OnnxSession | None = None
         self._to_input: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_session": None, "_to_input": None}
 
     @property
     def output_shape(self) -> tuple[int, ...]:

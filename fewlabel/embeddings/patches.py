@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fewlabel.arrays import Floats, Transformer
+from fewlabel.arrays import FLOAT_BYTES, INDEX_BYTES, Floats, Transformer
 from fewlabel.embeddings.components import largest_part, leading_components, too_large
 from fewlabel.methods import MAX_INT, EmbeddingMethod, PositiveInt, Share
 
@@ -13,8 +13,6 @@ MAX_POSITIONS = 64
 """Most positions of a patch along a side: in larger images, the patches lie further apart."""
 PCA_IMAGES = 10_000
 """Most images that principal components are learned from."""
-_FLOAT_BYTES = 4
-_INDEX_BYTES = 8
 
 
 class Settings(EmbeddingMethod):
@@ -76,12 +74,12 @@ class Settings(EmbeddingMethod):
 
         n_values = self.patch_size**2 * math.prod(image_shape[2:])
         # Patches, whitened patches and a copy of them; image, row, column and owner of each.
-        patch_bytes = 3 * n_values * _FLOAT_BYTES + 4 * _INDEX_BYTES
+        patch_bytes = 3 * n_values * FLOAT_BYTES + 4 * INDEX_BYTES
         # Pooled responses and a centered copy of them; each thread compares a block of patches.
         n_pooled = 2 * min(n_images[0], PCA_IMAGES) * self.pooling_grid**2
-        centroid_bytes = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * _FLOAT_BYTES
+        centroid_bytes = (n_pooled + n_threads * BLOCK_PATCHES + n_values) * FLOAT_BYTES
         return {
-            "n_components": self.n_components * largest_part(n_images) * _FLOAT_BYTES,
+            "n_components": self.n_components * largest_part(n_images) * FLOAT_BYTES,
             "n_sampled_patches": self.n_sampled_patches * patch_bytes,
             "n_centroids": self.n_centroids * centroid_bytes,
         }

@@ -6,7 +6,6 @@ without their values, and the keys of storages), then the values of each storage
 
 import io
 import pickle
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,18 +23,9 @@ class WeightsError(FewlabelError):
     """A file holds no such weights."""
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    """Where the values of a tensor lie: in elements of its storage."""
-
-    storage: str
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-def _tensor(storage: str, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+def _tensor(storage: str, offset: int, shape: Any, strides: Any, *_: Any) -> tuple[Any, ...]:
+    """Return where the values of a tensor lie: in elements of its storage."""
+    return storage, offset, tuple(shape), tuple(strides)
 
 
 class _Mapping(dict[str, Any]):
@@ -97,15 +87,13 @@ def _read(file: io.BytesIO) -> dict[str, Array]:
         (n_values,) = np.frombuffer(file.read(_LENGTH.itemsize), _LENGTH)
         dtype = np.dtype(unpickler.dtypes[key])
         storages[key] = np.frombuffer(file.read(int(n_values) * dtype.itemsize), dtype, n_values)
-    return {name: _values(storages[tensor.storage], tensor) for name, tensor in tensors.items()}
+    return {name: _values(storages[key], *place) for name, (key, *place) in tensors.items()}
 
 
-def _values(storage: Array, tensor: _Tensor) -> Array:
-    last = tensor.offset + sum(
-        (n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True)
-    )
-    if min(tensor.offset, *tensor.shape, *tensor.strides, 0) < 0 or last >= len(storage):
+def _values(storage: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if min(offset, *shape, *strides, 0) < 0 or last >= len(storage):
         raise ValueError("a tensor does not lie in its storage")
-    steps = [step * storage.itemsize for step in tensor.strides]
-    values = as_strided(storage[tensor.offset :], tensor.shape, steps)
+    steps = [step * storage.itemsize for step in strides]
+    values = as_strided(storage[offset:], shape, steps)
     return values.astype(values.dtype.newbyteorder("="), order="C")

@@ -108,14 +108,10 @@ def _only(pool: Pool, labeled: Ints, kept: Ints) -> Pool:
     gone = np.setdiff1d(labeled, kept)
     y = pool.y.copy()
     y[gone] = -1
-    nearest = kept[_nearest(pool.features[gone], pool.features[kept])]
+    rows, others = pool.features[gone], pool.features[kept]
+    squares = (others**2).sum(axis=1) - 2 * rows @ others.T
+    nearest = kept[squares.argmin(axis=1)]
     assignment = np.arange(pool.assignment.max() + 1)
     still = np.isin(pool.assignment[gone], pool.assignment[kept])
     assignment[pool.assignment[gone[~still]]] = pool.assignment[nearest[~still]]
     return replace(pool, y=y, assignment=assignment[pool.assignment])
-
-
-def _nearest(rows: Floats, others: Floats) -> Ints:
-    squares = (others**2).sum(axis=1) - 2 * rows @ others.T
-    nearest: Ints = squares.argmin(axis=1)
-    return nearest

@@ -20,17 +20,6 @@ def cluster_weights(assignment: Ints, y: Ints) -> Array:
     return weights
 
 
-def by_cluster(assignment: Ints) -> Ints:
-    """Return positions of images, those of a cluster beside each other, as most neighbors are.
-
-    Examples
-    --------
-    >>> by_cluster(np.array([1, 0, 1, 0]))
-    array([1, 3, 0, 2])
-    """
-    return np.argsort(assignment, kind="stable")
-
-
 def best_class(probabilities: Floats, y: Ints) -> tuple[Ints, Floats]:
     """Return the most probable class of each image, and its margin over the second as confidence.
 

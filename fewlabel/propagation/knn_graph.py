@@ -1,7 +1,6 @@
 """The k-nearest-neighbor graph, and labels spread over it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 from joblib import cpu_count
@@ -104,13 +103,7 @@ def affinity_graph(neighbors: Ints, distances: Floats) -> Graph:
 
 
 def spread_labels(
-    graph: Graph,
-    y: Ints,
-    weights: Array,
-    n_classes: int,
-    *,
-    alpha: float,
-    n_iterations: int,
+    graph: Graph, y: Ints, weights: Array, n_classes: int, *, alpha: float, n_iterations: int
 ) -> Floats:
     """Return class probabilities of every image, by spreading the labels over the graph.
 
@@ -182,16 +175,15 @@ def diffuse(graph: Graph, rows: Floats, alpha: float, n_iterations: int) -> Floa
     Rows are of shape (n_samples, n_columns), and so is the result, of which each column depends on
     that column alone. Other arguments are as of `spread_labels`.
     """
-    starts = range(0, len(rows), _DIFFUSED_ROWS)
-    blocks = [slice(start, start + _DIFFUSED_ROWS) for start in starts]
+    blocks = [slice(i, i + _DIFFUSED_ROWS) for i in range(0, len(rows), _DIFFUSED_ROWS)]
     neighbors = [graph[block] for block in blocks]
+    before = after = rows
 
-    def mix(i: int, before: Floats, after: Floats) -> None:
-        after[blocks[i]] = alpha * (neighbors[i] @ before) + (1 - alpha) * rows[blocks[i]]
+    def mix(block: slice, of_block: Graph) -> None:
+        after[block] = alpha * (of_block @ before) + (1 - alpha) * rows[block]
 
-    diffused = rows
     with ThreadPoolExecutor(cpu_count()) as threads:
         for _ in progress(range(n_iterations), "spread"):
-            before, diffused = diffused, np.empty_like(rows)
-            list(threads.map(partial(mix, before=before, after=diffused), range(len(blocks))))
-    return diffused
+            before, after = after, np.empty_like(rows)
+            list(threads.map(mix, blocks, neighbors))
+    return after

@@ -8,7 +8,7 @@ from pydantic import Field
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
-from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
+from fewlabel.propagation.confidence import best_class, cluster_weights
 from fewlabel.propagation.knn_graph import in_order, smooth, spread_labels
 from fewlabel.rows import MappedRows
 
@@ -86,7 +86,8 @@ def combine_with_graph(
         As of `fewlabel.methods.PropagationMethod.propagate`.
     """
     labeled, n_classes = np.flatnonzero(y >= 0), scores.shape[1]
-    order = by_cluster(assignment)
+    # Images of a cluster beside each other, as most neighbors are.
+    order = np.argsort(assignment, kind="stable")
     ordered, own, smoothed = in_order(affinity, order), np.maximum(scores, 0), np.empty_like(scores)
     if graph_half_weight:
         seeds = y[order], cluster_weights(assignment, y)[order], n_classes

@@ -1,6 +1,5 @@
 """Features smoothed over the kNN graph, of which memory holds a few columns."""
 
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +32,7 @@ class SmoothedFeatures:
     """
 
     def __init__(self, graph: str, X: StoredArray, *, alpha: float, n_iterations: int):
-        n_parts = ceil(X.shape[1] / _COLUMNS)
-        parts = [slice(_COLUMNS * i, _COLUMNS * (i + 1)) for i in range(n_parts)]
+        parts = [slice(i, i + _COLUMNS) for i in range(0, X.shape[1], _COLUMNS)]
         arguments = graph, X, alpha, n_iterations
         inputs = [Path(graph), *X.files]
         files = run_parts("cluster/smoothed", _smooth_part, parts, *arguments, inputs=inputs)

@@ -21,17 +21,14 @@ class Settings(SelectionMethod):
         50, description="Most iterations; it stops earlier where it has converged."
     )
 
-    def build(self, n_clusters: int, seed: int) -> Any:
-        """Return an unfitted scikit-learn clustering."""
+    def select(self, X: Indexed, *, n_clusters: int, seed: int) -> Clusters:
         from sklearn.cluster import KMeans
 
-        init = sampled_kmeans_plusplus if self.init == "k-means++" else self.init
-        return KMeans(n_clusters, **dict(self) | {"init": init}, random_state=seed)
-
-    def select(self, X: Indexed, *, n_clusters: int, seed: int) -> Clusters:
         from fewlabel.selection.clusters import fit_clusters
 
-        return fit_clusters(self.build(n_clusters, seed), X)
+        init = sampled_kmeans_plusplus if self.init == "k-means++" else self.init
+        kmeans = KMeans(n_clusters, **dict(self) | {"init": init}, random_state=seed)
+        return fit_clusters(kmeans, X)
 
 
 def sampled_kmeans_plusplus(X: Floats, n_clusters: int, random_state: Any) -> Floats:
