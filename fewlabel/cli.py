@@ -22,7 +22,7 @@ def main() -> None:
         "--top", type=_positive, default=1, metavar="K", help="the K most probable classes of each"
     )
     predict.add_argument(
-        "--threshold", type=float, default=0.0, metavar="P", help="say ? where none is as probable"
+        "--threshold", type=_share, default=0.0, metavar="P", help="say ? where none is as probable"
     )
     predict.add_argument(
         "--batch-size", type=_positive, default=256, metavar="N", help="images at once"
@@ -100,6 +100,16 @@ def _list(arguments: argparse.Namespace) -> None:
     from fewlabel.datasets.file_list import write_list
 
     print(write_list(arguments.folder))
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return share
 
 
 def _positive(text: str) -> int:

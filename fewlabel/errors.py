@@ -15,7 +15,7 @@ class FewlabelError(Exception):
 
 @contextmanager
 def told_as(kind: type[FewlabelError], sentence: Callable[[str], str]) -> Iterator[None]:
-    """Raise whatever a library raises as an error for the user.
+    """Raise whatever a library raises as an error for the user, unless a library is missing.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def told_as(kind: type[FewlabelError], sentence: Callable[[str], str]) -> Iterat
     """
     try:
         yield
-    except FewlabelError:
+    except (FewlabelError, ModuleNotFoundError):
         raise
     except Exception as error:
         raise kind(sentence(one_line(error))) from error
@@ -61,7 +61,8 @@ def exit_on_error() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "fewlabel":
             raise
-        sys.exit(f"error: {error.name} is not installed; pip install 'fewlabel[label]'")
+        extra = "cpu" if error.name.partition(".")[0] == "tensorflow" else "label"
+        sys.exit(f"error: {error.name} is not installed; pip install 'fewlabel[{extra}]'")
     except MemoryError as error:
         sys.exit(
             f"error: there is too little memory ({one_line(error)}); lower what asks for it in "

@@ -18,6 +18,10 @@ _MEASURED = (
     "which nothing was trained on; coverage and label accuracy of the pseudo-labels of training "
     "images."
 )
+_CHECKED = (
+    "check_accuracy is of {n} random images that nothing was trained on; check_low and check_high "
+    "are its 95 % interval. Probabilities are calibrated on them."
+)
 _NOT_MEASURED = "Nobody gave labels to test with, so how good it is, is not known."
 
 
@@ -59,7 +63,13 @@ def model_card(
     height, width, *channels = about["image_shape"]
     counts = np.bincount(labels[labels >= 0], minlength=len(names))
     classes = ", ".join(f"{name} ({n})" for name, n in zip(names, counts, strict=True))
-    measured = "\n".join(f"| {name} | {value:.4g} |" for name, value in metrics.items())
+    measured = "\n".join(
+        f"| {name} | {f'{value:,}' if isinstance(value, int) else f'{value:.4g}'} |"
+        for name, value in metrics.items()
+    )
+    said = [_MEASURED] * ("accuracy" in metrics)
+    if "check_images" in metrics:
+        said.append(_CHECKED.format(n=metrics["check_images"]))
     missing = [name for i, name in enumerate(names) if i not in classifier["classes"]]
     no_label = f"- No label was of {', '.join(missing)}: it never predicts that.\n"
     return f"""\
@@ -77,7 +87,7 @@ percentile {params.propagate.percentile:g}; model {model} on \
 | --- | ---: |
 {measured}
 
-{_MEASURED if "accuracy" in metrics else _NOT_MEASURED}
+{" ".join(said) or _NOT_MEASURED}
 
 ## What its labels say
 

@@ -58,7 +58,8 @@ def locked_hashes(lock: Path = LOCK) -> dict[str, str]:
 @lru_cache(maxsize=2)  # since a stage asks for each of its inputs
 def _parse_lock(content: bytes) -> dict[str, str]:
     stages = YAML(typ="safe").load(content)["stages"].values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+    outs = [out for stage in stages for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if "md5" in out}  # else versioned by a cloud
 
 
 def hash_of(path: str | Path) -> str:

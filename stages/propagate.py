@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fewlabel.propagation.held_out import held_out_accuracy, load_held_out
+from fewlabel.propagation.held_out import expected_accuracy, load_held_out
 from fewlabel.propagation.percentile import evenly_spaced, most_confident
 from fewlabel.settings import Params, run_stage
 from fewlabel.storage import load_array, save_training_set
@@ -26,7 +26,7 @@ def main(params: Params) -> None:
         "propagated",
         np.where(labels >= 0, labels, propagated),
         weights=np.where(labels >= 0, params.propagate.label_weight, propagated >= 0),
-        accuracy=held_out_accuracy(load_held_out(), labels),
+        accuracy=expected_accuracy(load_held_out(), labels),
     )
 
 

@@ -115,6 +115,14 @@ def test_an_annotation_that_finds_no_space_breaks_no_journal(tmp_path):
     assert restored == [QUERIES.names[0], QUERIES.names[2]]
 
 
+def test_a_label_of_a_class_that_is_gone_is_not_brought_back(tmp_path):
+    path = tmp_path / "labels.csv"
+    at(path).save([(annotation(0), []), (annotation(1), [])])
+    path.unlink()
+    assert len(at(path).lost()) == 2
+    assert replace(at(path), class_names=["whale", "dog"]).lost() == []
+
+
 def save_some(path, numbers, acknowledged=os.devnull):
     with Path(acknowledged).open("a", encoding="utf-8") as log:
         for i in numbers:

@@ -71,6 +71,13 @@ def test_labels_that_are_impossible_decide_nothing():
     )
 
 
+@pytest.mark.parametrize("n", [1, 20, 100])
+def test_labels_that_are_all_right_make_nothing_certain(n):
+    probabilities = np.array([[0.9, 0.1]] * n)
+    found = temperature_by_labels(probabilities, np.zeros(n, int))
+    assert 0.9 < tempered(probabilities, found)[0, 0] < 1 - 0.1 / (n + 1)
+
+
 def test_accuracy_finds_the_temperature():
     labels, probabilities = overconfident(20_000, 3.0)
     accuracy = (probabilities.argmax(axis=1) == labels).mean()

@@ -64,6 +64,7 @@ def assert_packaged_is(training_set):
     expected = tempered(given, shipped["temperature"])
     np.testing.assert_allclose(classifier.predict_proba(tests), expected, atol=1e-5)
     assert f"The classifier of {training_set} is shipped" in classifier.card
+    assert "random images that nothing was trained on; check_low" in classifier.card
     of_pseudo_labels = "It was taught by pseudo-labels" in classifier.card
     assert of_pseudo_labels == (training_set == "propagated")
 

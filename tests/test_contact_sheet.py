@@ -62,6 +62,12 @@ def test_saved_twice_is_the_same_bytes(n_clusters):
     assert saved[0].startswith(b"\x89PNG")
 
 
+def test_names_are_no_formulas():
+    figure = draw(3, ["$", "$a_b_c$"])[-1]
+    figure.draw_without_rendering()
+    assert {axis.get_title() for axis in figure.axes if axis.images} <= {"$", "$a_b_c$"}
+
+
 def test_more_than_ten_classes_have_colors_of_their_own():
     *_, labels, _, figure = draw(100, [f"class {i}" for i in range(30)])
     colors = {axis.title.get_color() for axis in figure.axes}

@@ -31,6 +31,10 @@ def ended_by(error):
             "error: flask.json is not installed; pip install 'fewlabel[label]'",
         ),
         (
+            ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"),
+            "error: tensorflow is not installed; pip install 'fewlabel[cpu]'",
+        ),
+        (
             MemoryError("7 GB\nfor an array"),
             "error: there is too little memory (7 GB for an array); lower what asks for it in "
             "params.yaml, such as label_budget, dataset.folder.image_size or a batch_size",

@@ -98,6 +98,9 @@ def test_unusual_pngs_are_decoded_to_what_they_show(tmp_path):
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
     Image.fromarray(pixels.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
     np.testing.assert_array_equal(fit_image(tmp_path / "sixteen.png", (8, 8)), pixels)
+    # Black is transparent, and then black again.
+    Image.fromarray(pixels.astype(np.uint16) * 257).save(tmp_path / "clear.png", transparency=0)
+    np.testing.assert_array_equal(fit_image(tmp_path / "clear.png", (8, 8)), pixels)
     palette = Image.fromarray(np.eye(8, dtype=np.uint8), mode="P")
     palette.putpalette([0, 0, 255, 255, 0, 0])
     palette.save(tmp_path / "palette.png")
@@ -106,6 +109,14 @@ def test_unusual_pngs_are_decoded_to_what_they_show(tmp_path):
     see_through[:4, :, 3] = 0
     Image.fromarray(see_through).save(tmp_path / "alpha.png")
     assert fit_image(tmp_path / "alpha.png", (8, 8))[[0, 7], 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"exif": b"Exif\0\0no metadata"}, {"icc_profile": bytes(2_000_000)}]
+)
+def test_odd_metadata_harm_no_pixel(tmp_path, metadata):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png", **metadata)
+    assert fit_image(tmp_path / "a.png", (8, 8, 3))[0, 0].tolist() == [255, 0, 0]
 
 
 def test_a_photo_is_turned_upright(tmp_path):

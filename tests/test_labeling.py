@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from fewlabel.errors import FewlabelError
 from fewlabel.selection.check_images import check_images
 from fewlabel.selection.oracle import oracle_labels
 from fewlabel.selection.random_subset import random_subset
+from fewlabel.storage import save_array
+from stages import select
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -194,7 +197,7 @@ def test_labels_that_only_measure_teach_nothing(tmp_path):
     labels, check, excluded = human_labels(annotate(queries, given, tmp_path))
     np.testing.assert_array_equal(labels, [0, 1, -1, -1, -1])
     np.testing.assert_array_equal(check, [-1, -1, 2, -1, -1])
-    assert not excluded.any()
+    np.testing.assert_array_equal(excluded, [False, False, False, True, True])
     queries = annotate(replace(queries, check_images=np.array([2, 3])), {}, tmp_path / "other")
     with pytest.raises(AnnotationsError, match="4 of 4 images have no label yet"):
         human_labels(queries)
@@ -213,6 +216,16 @@ def test_images_that_only_measure_are_drawn_by_content(n, data):
     # Another order of the same images draws the same images.
     turned = check_images(names[::-1], n - 1 - representatives, size, seed=0)
     np.testing.assert_array_equal(n - 1 - turned, drawn)
+
+
+def test_a_random_subset_of_one_class_is_no_baseline(tmp_path, monkeypatch, vouch):
+    monkeypatch.chdir(tmp_path)
+    save_array("data/raw/train_labels.npy", np.arange(50) // 49)
+    vouch()
+    oracle = SimpleNamespace(source="oracle", oracle_error_rate=0.0)
+    for budget, n_labels in ((2, 0), (50, 50)):
+        select.main(SimpleNamespace(label_budget=budget, seed=0, label=oracle))
+        assert (np.load("data/random_subset/labels.npy") >= 0).sum() == n_labels
 
 
 def test_images_that_only_measure_are_drawn_evenly():

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -416,6 +417,15 @@ def test_an_image_of_an_array_is_shown_as_it_is(tmp_path, monkeypatch, vouch):
     read = png_reader(settings_of("datasets", "digits")(), ["0", "1"])
     for small in (True, False):
         np.testing.assert_array_equal(Image.open(io.BytesIO(read(1, small))), images[1])
+
+
+def test_a_file_that_is_gone_is_shown_as_it_is_stored(tmp_path, monkeypatch, vouch):
+    monkeypatch.chdir(tmp_path)
+    save_array("data/raw/train_images.npy", np.full((1, 8, 8), 7, np.uint8))
+    vouch()
+    Path("photos").mkdir()
+    read = png_reader(settings_of("datasets", "folder")(path="photos"), ["gone.png"])
+    np.testing.assert_array_equal(Image.open(io.BytesIO(read(0, False))), np.full((8, 8), 7))
 
 
 def test_a_large_body_is_refused(served):

@@ -146,7 +146,7 @@ def test_the_model_works_anywhere(trained, tmp_path):
     assert len(rows) == 10
     assert rows[0] == best
     assert sum(row["probability"] for row in rows) == pytest.approx(1, abs=1e-5)
-    (uncertain,) = predict("--threshold", "1.1")
+    (uncertain,) = predict("--threshold", "1")
     assert (uncertain["label"], uncertain["probability"]) == ("?", best["probability"])
     message = fewlabel(elsewhere, "predict", "model.keras", "x", "--top", "0", fails=True).stderr
     assert "'0' is no whole number from 1" in message

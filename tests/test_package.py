@@ -19,6 +19,14 @@ sys.argv[0] = "fewlabel"
 from fewlabel.cli import main
 main()
 """
+SERVE = """
+import sys
+for name in "dvc dvclive filelock matplotlib pandas pooch".split():
+    sys.modules[name] = None
+from fewlabel.web.classify import create_app
+from fewlabel.predictor import PortableClassifier
+create_app(PortableClassifier("m.keras"))
+"""
 PAGE = """
 import pathlib, numpy as np, fewlabel
 from fewlabel.annotation.queries import Queries
@@ -97,6 +105,7 @@ def test_what_is_installed_serves_the_page_and_the_command(wheel, tmp_path):
     Image.new("L", (5, 6)).save(tmp_path / "a.png")
     predicted = run(sys.executable, "-P", "-c", WITHOUT_EXTRAS, "predict", "m.keras", "a.png")
     assert predicted.splitlines()[1].startswith("a.png")
+    run(sys.executable, "-P", "-c", SERVE)
     command = [sys.executable, "-P", "-c", WITHOUT_EXTRAS, "serve", "m.keras"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

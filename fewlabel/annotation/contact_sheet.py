@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fewlabel.arrays import Indexed, Ints
+from fewlabel.methods import are_photographs
 
 _MAX_IMAGES = 100
 _TILE_INCHES = 0.86
@@ -38,9 +39,10 @@ def draw_contact_sheet(
     figure = Figure(figsize=(width, height), dpi=110)
     colors = class_colors(len(class_names))
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    cmap = "gray" if are_photographs(images.shape[1:]) else "gray_r"
     for axis, i, image in zip(axes, order, images[positions[order]], strict=False):
         size = f"{cluster_sizes[i]:,} images"
-        draw_tile(axis, image, class_names[labels[i]], size, colors(labels[i]), cmap="gray_r")
+        draw_tile(axis, image, class_names[labels[i]], size, colors(labels[i]), cmap=cmap)
     for axis in axes[len(order) :]:
         axis.set_axis_off()
     n = len(positions)
@@ -63,7 +65,7 @@ def draw_tile(
     It is of shape (height, width), and then shown by the color map, or (height, width, 3).
     """
     axis.imshow(image, cmap=cmap, vmin=0, vmax=255, interpolation="nearest")
-    axis.set_title(above, fontsize=7, pad=2, color=color)
+    axis.set_title(above, fontsize=7, pad=2, color=color, parse_math=False)
     axis.set_xlabel(below, fontsize=6, labelpad=2, color="0.35")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set(color=color, linewidth=1.2)

@@ -1,5 +1,6 @@
 """Labels by way of other tools: Label Studio's JSON, and plain CSV."""
 
+import posixpath
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,7 @@ def import_labels(path: str, queries: Queries, person: str) -> int:
 
 
 def _annotation(line: dict[str, str], queries: Queries, person: str) -> Annotation:
-    image = line["image"]
+    image = posixpath.normpath(line["image"])  # as of dataset.folder.test_labels
     sha256 = line.get("sha256") or queries.content.get(image, "")
     labeled_by = clean_name(line.get("labeled_by") or "") or person
     return queries.locate(Annotation(image, sha256, line["label"], now(), labeled_by))

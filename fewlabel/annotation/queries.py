@@ -133,7 +133,7 @@ class Queries:
         return [
             (annotation, _times(there.get(image, [])))
             for image, annotation in {a.image: a for a in journal}.items()
-            if annotation.label
+            if annotation.label in (*self.class_names, *NO_LABEL)  # not taken back; still a class
             and self._is_current(annotation)
             and all(time_of(a) < time_of(annotation) for a in there.get(image, []))
         ]
@@ -259,6 +259,8 @@ def human_labels(queries: Queries) -> Labels:
     positions = np.array([queries.position[image] for image in annotations], int)
     only_measures = np.isin(positions, queries.check_images)
     check = _labels(queries, positions[only_measures], given[only_measures])
+    # Without a label it measures nothing, but a pseudo-label of it would be trained on.
+    without_label = positions[only_measures & np.isin(given, NO_LABEL)]
     positions, given = positions[~only_measures], given[~only_measures]
     has_label = ~np.isin(given, NO_LABEL)
     if len(set(given[has_label])) < 2:
@@ -270,6 +272,7 @@ def human_labels(queries: Queries) -> Labels:
     unsure = np.setdiff1d(cluster[positions[given == NOT_SURE]], cluster[positions[has_label]])
     excluded = np.isin(cluster, unsure)
     excluded[positions[given == NO_CLASS]] = True
+    excluded[without_label] = True
     return Labels(_labels(queries, positions, given), check, excluded)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from fewlabel.arrays import Array
 from fewlabel.regular_files import FileRefusedError, read_regular_file
@@ -34,6 +34,8 @@ _UPRIGHT = {
 
 # Its check comes before a JPEG is made smaller, and warns in several lines; ours is in `_decode`.
 Image.MAX_IMAGE_PIXELS = None
+# Profiles of calibrated screens, which screenshots have, are larger than Pillow allows.
+PngImagePlugin.MAX_TEXT_CHUNK = 2**24
 
 
 @contextmanager
@@ -124,16 +126,29 @@ def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
                 raise FileRefusedError(f"of {stored}, but at most {limit:,} pixels are allowed")
         if n_decoded > _LARGE or n_stored > _MAX_PIXELS:
             stack.enter_context(_large_image)
-        turn = _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation, 1))
-        image = file.convert("RGBA") if "transparency" in file.info else file.copy()
-    if image.mode.startswith("I"):  # 16 bits
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+        file.load()
+        turn = _turn(file)
+        clear = file.info.get("transparency")
+        is_deep = file.mode.startswith("I")  # 16 bits, of which "RGBA" would keep the lowest
+        image = file.copy() if clear is None or is_deep else file.convert("RGBA")
+    if is_deep:
+        levels = np.asarray(image)
+        shown = np.where(levels == clear, 0, levels) if isinstance(clear, int) else levels
+        image = Image.fromarray((shown >> 8).clip(0, 255).astype(np.uint8))
     mode = "L" if Image.getmodebase(image.mode) == "L" else "RGB"
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
     image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(file: Image.Image) -> Image.Transpose | None:
+    """Return what turns an image upright; damaged metadata does not, and harms no pixel."""
+    try:
+        return _UPRIGHT.get(file.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow passes on whatever a broken file leads to
+        return None
 
 
 def open_image(file: IO[bytes]) -> Image.Image:

@@ -57,15 +57,34 @@ def held_out_accuracy(held_out: HeldOut, y: Ints) -> float | None:
     return float(is_right.mean()) if len(is_right) else None
 
 
+def expected_accuracy(held_out: HeldOut, y: Ints) -> float | None:
+    """Return the same, below 1: that n labels are all predicted right says no more than that.
+
+    Examples
+    --------
+    >>> labeled = np.array([1, 2])
+    >>> found = HeldOut(labeled, np.array([3, 4]), np.ones(2), np.array([3, 4]))
+    >>> round(expected_accuracy(found, np.array([-1, 3, 4])), 3)
+    0.833
+    """
+    accuracy, n = held_out_accuracy(held_out, y), len(held_out.images)
+    return None if accuracy is None else min(accuracy, (n + 0.5) / (n + 1))
+
+
 def label_weights(assignment: Ints, labeled: Ints) -> Array:
-    """Return the share of each labeled image: as its cluster has images; they sum to 1.
+    """Return the share of each labeled image: its cluster's, divided by the labels in it.
+
+    They sum to 1.
 
     Examples
     --------
     >>> label_weights(np.array([0, 0, 0, 1]), np.array([1, 3]))
     array([0.75, 0.25])
+    >>> label_weights(np.array([0, 0, 0, 1]), np.array([0, 1, 3]))
+    array([0.375, 0.375, 0.25 ])
     """
-    weights = np.bincount(assignment)[assignment[labeled]]
+    clusters = assignment[labeled]
+    weights = np.bincount(assignment)[clusters] / np.bincount(clusters)[clusters]
     share: Array = weights / weights.sum()
     return share
 

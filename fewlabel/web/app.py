@@ -9,22 +9,8 @@ from pydantic import BaseModel
 
 from fewlabel.annotation.annotations import ConflictError
 from fewlabel.errors import FewlabelError
+from fewlabel.web.server import harden
 from fewlabel.web.session import LabelingSession
-
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-def harden(response: Response) -> Response:
-    """Let the page of a response load, and be shown by, nothing but its own server."""
-    response.headers.update(_SECURITY_HEADERS)
-    return response
 
 
 class _Sent(BaseModel):

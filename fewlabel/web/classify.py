@@ -10,8 +10,7 @@ from fewlabel.datasets.decoding import fit_image
 from fewlabel.errors import FewlabelError
 from fewlabel.predict import most_probable
 from fewlabel.predictor import PortableClassifier
-from fewlabel.web.app import harden
-from fewlabel.web.server import create_server, run_until_stopped
+from fewlabel.web.server import create_server, harden, run_until_stopped
 
 MAX_IMAGE_BYTES = 2**25
 

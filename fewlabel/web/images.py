@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 
 from PIL import Image
 
@@ -16,18 +17,19 @@ def png_reader(dataset: DatasetMethod, names: list[str]) -> Callable[[int, bool]
     """Make a function that returns a training image as PNG.
 
     It takes the position of the image, and whether it may be small: as the pipeline sees it. Else
-    it is what a user's own file shows, up to 640 pixels per side. Names are the paths
-    of such files.
+    it is what a user's own file shows, up to 640 pixels per side. Names are the paths of such
+    files.
     """
     folder = dataset.own_files if dataset.own_files and dataset.own_files.is_dir() else None
     arrays = stored_array("data/raw/train_images.npy")
 
     def read(position: int, small: bool) -> bytes:
+        image = Image.fromarray(arrays[position : position + 1][0])
         if folder and not small:
-            with decoded_image(folder / names[position], _MAX_PIXELS) as (image, _):
+            # What is gone, or too large to show in this size, stays as the pipeline sees it.
+            with suppress(ValueError), decoded_image(folder / names[position], _MAX_PIXELS) as file:
+                image, _ = file
                 image.thumbnail((_MAX_PIXELS, _MAX_PIXELS))
-        else:
-            image = Image.fromarray(arrays[position : position + 1][0])
         encoded = io.BytesIO()
         image.save(encoded, "PNG")
         return encoded.getvalue()

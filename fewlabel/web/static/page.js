@@ -120,6 +120,7 @@ function showQuery(next) {
   visible = false;
   $("image").removeAttribute("src");  // else the last image would be seen until this one is there
   $("image").onload = (event) => { magnified(event); visible = true; };
+  $("image").onerror = () => say("This image cannot be loaded; is the server running, and the file there?");
   $("image").alt = `image ${position}`;
   $("image").src = `image/${position}`;
   const role = only_measures ? "only measures how good the result is" : `stands for ${cluster_size.toLocaleString("en")} images`;
