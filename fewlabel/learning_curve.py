@@ -7,12 +7,14 @@ from inspect import signature
 from pathlib import Path
 
 from dvclive.live import Live
+from scmrepo.exceptions import SCMError
 
 from fewlabel.arrays import Classifier, Floats, Ints
 from fewlabel.errors import FewlabelError
 from fewlabel.methods import ClassifierMethod
 from fewlabel.parallel import log_duration
 from fewlabel.rows import Rows
+from fewlabel.text import one_line
 
 
 @contextmanager
@@ -27,6 +29,10 @@ def learning_curve(folder: str) -> Iterator[Live]:
             yield live
         shutil.rmtree(curve, ignore_errors=True)
         unfinished.replace(curve)
+    except SCMError as error:
+        raise FewlabelError(
+            f"git is not ready ({one_line(error)}); `git add --all`, then `git commit` the project"
+        ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

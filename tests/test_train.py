@@ -1,6 +1,7 @@
 """The stage that trains: what it writes, and that numbers that are not finite stop it."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,9 @@ def test_a_learning_curve_takes_the_place_of_the_last_one(fit, tmp_path):
         assert [line.split("\t")[0] for line in rows] == ["step", "0"]
         assert [path.name for path in curve.parent.iterdir()] == [curve.name]
     assert (tmp_path / "models/propagated/model.joblib").exists()
+
+
+def test_a_repository_without_a_commit_is_said(fit):
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    with pytest.raises(FewlabelError, match=r"git is not ready \(.*\); `git add --all`, then"):
+        fit(**{"train.model": "logistic_regression"})
