@@ -105,7 +105,9 @@ def write_list(folder: str) -> str:
     hashes = [""] * len(names)
 
     def hash_files(rows: slice) -> None:
-        hashes[rows] = [_sha256_of(place / name) for name in names[rows]]
+        paths = [place / name for name in names[rows]]
+        # A broken link is named when images are read, as in a folder without a list.
+        hashes[rows] = [_sha256_of(path) if path.exists() else "" for path in paths]
 
     description = f"hash {len(names):,} files"
     try:
