@@ -60,7 +60,7 @@ test-browser: $(INSTALLED) ## Run the tests of the labeling page in Chromium, wh
 test-network: $(INSTALLED) ## Run the tests on the real data sets, an SSH server and other CPUs (installs sshd and QEMU).
 	@{ command -v /usr/sbin/sshd && command -v qemu-x86_64; } >/dev/null \
 	  || { apt-get update && apt-get install --yes --no-install-recommends openssh-server qemu-user; }
-	python -m pytest -n 2 --dist loadfile -m network
+	python -m pytest -n 3 --dist loadfile -m network
 
 lint: $(INSTALLED) ## Check style, formatting and types.
 	ruff check .

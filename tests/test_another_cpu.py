@@ -7,6 +7,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.network,  # QEMU is installed if it is missing
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="QEMU would run no AVX2 at once"),
 ]
 
