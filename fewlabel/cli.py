@@ -76,11 +76,17 @@ def main() -> None:
         arguments.run(arguments)
 
 
-def _predict(given: argparse.Namespace) -> None:
+def _predict(arguments: argparse.Namespace) -> None:
     from fewlabel.predict import predict
 
-    choices = {"top": given.top, "threshold": given.threshold, "batch_size": given.batch_size}
-    predict(given.model, given.images, given.format, **choices)
+    predict(
+        arguments.model,
+        arguments.images,
+        arguments.format,
+        top=arguments.top,
+        threshold=arguments.threshold,
+        batch_size=arguments.batch_size,
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> None:

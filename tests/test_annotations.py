@@ -517,6 +517,11 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_other_spellings_of_a_name_are_the_same_image(here):
+    (here / "mine.csv").write_text(f"image,label\n./{QUERIES.names[1]},dog\n", encoding="utf-8")
+    assert import_labels("mine.csv", QUERIES, "Cem") == 1
+
+
 def test_imported_labels_have_a_person(here):
     (here / "mine.csv").write_text(
         f"image,label,labeled_by,sha256\n{QUERIES.names[1]},dog,Bob,\n{QUERIES.names[2]},cat,,\n"

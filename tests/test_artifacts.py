@@ -157,6 +157,12 @@ def test_what_dvc_lock_does_not_vouch_for_is_refused(tmp_path, monkeypatch, lock
     assert len(str(raised.value)) < 600
 
 
+def test_what_a_cloud_keeps_versions_of_has_no_hash(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("stages: {a: {outs: [{path: a.npy, md5: b}, {path: c.npy, etag: d}]}}")
+    assert locked_hashes(lock) == {"a.npy": "b"}
+
+
 def test_no_module_unpickles_but_the_loader():
     found = {}
     for folder in ("stages", "fewlabel", "study", "benchmarks", "docs"):

@@ -68,6 +68,13 @@ def test_names_are_no_formulas():
     assert {axis.get_title() for axis in figure.axes if axis.images} <= {"$", "$a_b_c$"}
 
 
+@pytest.mark.parametrize(("side", "colors"), [(28, "gray_r"), (65, "gray")])
+def test_gray_photographs_are_no_negatives(side, colors):
+    images = np.zeros((2, side, side), np.uint8)
+    figure = draw_contact_sheet(images, np.arange(2), np.arange(2), np.ones(2, int), NAMES)
+    assert {axis.images[0].cmap.name for axis in figure.axes if axis.images} == {colors}
+
+
 def test_more_than_ten_classes_have_colors_of_their_own():
     *_, labels, _, figure = draw(100, [f"class {i}" for i in range(30)])
     colors = {axis.title.get_color() for axis in figure.axes}

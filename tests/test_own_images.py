@@ -148,6 +148,8 @@ def test_the_model_works_anywhere(trained, tmp_path):
     assert sum(row["probability"] for row in rows) == pytest.approx(1, abs=1e-5)
     (uncertain,) = predict("--threshold", "1")
     assert (uncertain["label"], uncertain["probability"]) == ("?", best["probability"])
+    message = fewlabel(elsewhere, "predict", "model.keras", "x", "--threshold", "80", fails=True)
+    assert "'80' is no number from 0 to 1" in message.stderr
     message = fewlabel(elsewhere, "predict", "model.keras", "x", "--top", "0", fails=True).stderr
     assert "'0' is no whole number from 1" in message
 

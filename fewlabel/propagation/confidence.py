@@ -5,19 +5,31 @@ import numpy as np
 from fewlabel.arrays import Array, Floats, Ints
 
 
-def cluster_weights(assignment: Ints, y: Ints) -> Array:
+def cluster_weights(assignment: Ints, labeled: Array) -> Array:
     """Return how much the label of each image counts: its cluster's size per label in it.
 
-    All arrays are of shape (n_images,).
+    The cluster of each image and the result are of shape (n_images,). Images with a label are given
+    by their positions, or by a mask of that shape.
 
     Examples
     --------
-    >>> cluster_weights(np.array([0, 0, 0, 1]), np.array([5, 6, -1, 7]))
+    >>> cluster_weights(np.array([0, 0, 0, 1]), np.array([0, 1, 3]))
     array([1.5, 1.5, 1.5, 1. ])
     """
-    n_labels = np.bincount(assignment[y >= 0], minlength=assignment.max() + 1)
+    n_labels = np.bincount(assignment[labeled], minlength=assignment.max() + 1)
     weights: Array = (np.bincount(assignment) / np.maximum(n_labels, 1))[assignment]
     return weights
+
+
+def by_cluster(assignment: Ints) -> Ints:
+    """Return positions of images, those of a cluster beside each other, as most neighbors are.
+
+    Examples
+    --------
+    >>> by_cluster(np.array([1, 0, 1, 0]))
+    array([1, 3, 0, 2])
+    """
+    return np.argsort(assignment, kind="stable")
 
 
 def best_class(probabilities: Floats, y: Ints) -> tuple[Ints, Floats]:

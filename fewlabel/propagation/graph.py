@@ -5,7 +5,7 @@ from pydantic import Field
 
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.methods import Pool, PositiveInt, PropagationMethod
-from fewlabel.propagation.confidence import best_class, cluster_weights
+from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
 from fewlabel.propagation.knn_graph import in_order, spread_labels
 
 
@@ -46,11 +46,10 @@ def spread_over_graph(
     >>> spread_over_graph(affinity, assignment, y, 2, alpha=0.9, n_iterations=20)[0]
     array([0, 0, 0, 1, 1])
     """
-    weights = cluster_weights(assignment, y)
+    weights = cluster_weights(assignment, y >= 0)
     # The margin needs a second class, if one that no image has.
     n_classes = max(n_classes, 2)
-    # Images of a cluster beside each other, as most neighbors are.
-    order = np.argsort(assignment, kind="stable")
+    order = by_cluster(assignment)
     ordered = in_order(affinity, order), y[order], weights[order]
     spread = np.empty((len(y), n_classes), np.float32)
     spread[order] = spread_labels(*ordered, n_classes, alpha=alpha, n_iterations=n_iterations)

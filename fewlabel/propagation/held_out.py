@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.propagation.confidence import cluster_weights
 from fewlabel.storage import verified
 
 _TINY = 1e-9
@@ -83,8 +84,7 @@ def label_weights(assignment: Ints, labeled: Ints) -> Array:
     >>> label_weights(np.array([0, 0, 0, 1]), np.array([0, 1, 3]))
     array([0.375, 0.375, 0.25 ])
     """
-    clusters = assignment[labeled]
-    weights = np.bincount(assignment)[clusters] / np.bincount(clusters)[clusters]
+    weights = cluster_weights(assignment, labeled)[labeled]
     share: Array = weights / weights.sum()
     return share
 

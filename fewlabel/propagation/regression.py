@@ -8,7 +8,7 @@ from pydantic import Field
 from fewlabel.arrays import Floats, Graph, Ints
 from fewlabel.embeddings.components import leading_components
 from fewlabel.methods import Pool, PositiveFloat, PositiveInt, PropagationMethod
-from fewlabel.propagation.confidence import best_class, cluster_weights
+from fewlabel.propagation.confidence import best_class, by_cluster, cluster_weights
 from fewlabel.propagation.knn_graph import in_order, smooth, spread_labels
 from fewlabel.rows import MappedRows
 
@@ -86,11 +86,10 @@ def combine_with_graph(
         As of `fewlabel.methods.PropagationMethod.propagate`.
     """
     labeled, n_classes = np.flatnonzero(y >= 0), scores.shape[1]
-    # Images of a cluster beside each other, as most neighbors are.
-    order = np.argsort(assignment, kind="stable")
+    order = by_cluster(assignment)
     ordered, own, smoothed = in_order(affinity, order), np.maximum(scores, 0), np.empty_like(scores)
     if graph_half_weight:
-        seeds = y[order], cluster_weights(assignment, y)[order], n_classes
+        seeds = y[order], cluster_weights(assignment, y >= 0)[order], n_classes
         spread = spread_labels(ordered, *seeds, alpha=alpha, n_iterations=n_iterations)
         own[order] *= spread ** (graph_half_weight / (graph_half_weight + len(labeled)))
     own /= np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
