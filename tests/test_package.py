@@ -11,18 +11,18 @@ from fewlabel.predictor import save_portable
 from tests.conftest import CHECKOUT, copy_checkout
 from tests.test_predictor import ABOUT, build
 
-WITHOUT_EXTRAS = """
+WITHOUT_PIPELINE = """
 import sys
-for name in "dvc dvclive filelock flask matplotlib pandas pooch waitress tf2onnx".split():
+for name in "dvc dvclive filelock matplotlib pandas pooch".split():
     sys.modules[name] = None  # so that importing it fails
+"""
+WITHOUT_EXTRAS = f"""{WITHOUT_PIPELINE}
+sys.modules |= dict.fromkeys(["flask", "waitress", "tf2onnx"])
 sys.argv[0] = "fewlabel"
 from fewlabel.cli import main
 main()
 """
-SERVE = """
-import sys
-for name in "dvc dvclive filelock matplotlib pandas pooch".split():
-    sys.modules[name] = None
+SERVE = f"""{WITHOUT_PIPELINE}
 from fewlabel.web.classify import create_app
 from fewlabel.predictor import PortableClassifier
 create_app(PortableClassifier("m.keras"))
