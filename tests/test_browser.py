@@ -65,16 +65,15 @@ def shown(page):
 
 def wait_for_image(page):
     # Its size is known shortly before its load event, until which the page takes no label.
-    page.wait_for_function("visible && !busy")
+    # The page's policy forbids eval, with which Playwright would poll by itself.
+    while not page.evaluate("visible && !busy"):
+        page.wait_for_timeout(10)
 
 
 def press(page, key, *, n_pending):
     wait_for_image(page)
     page.keyboard.press(key)
-    page.wait_for_function(
-        "text => document.getElementById('progress').textContent.endsWith(text)",
-        arg=f", {n_pending} left",
-    )
+    page.wait_for_selector(f"#progress:has-text(', {n_pending} left')", state="attached")
 
 
 def labels_of(project):
@@ -240,7 +239,8 @@ def test_dropped_pictures_are_classified(project, page, tmp_path):
         page.goto(address)
         page.set_input_files("#files", [tmp_path / name for name in names])
         page.wait_for_selector(".problem")
-        page.wait_for_function("document.querySelectorAll('meter').length === 6")
+        page.wait_for_selector("meter >> nth=5")
+        assert page.locator("meter").count() == 6
         shown = page.locator("article h2").all_inner_texts()
         assert shown == list(reversed(names))
         assert "neither PNG nor JPEG" in page.inner_text(".problem")
