@@ -3,16 +3,19 @@
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 
 from fewlabel.arrays import FLOAT_BYTES, Floats
 from fewlabel.kernels import has_avx2
+from fewlabel.memory import available_memory
 
 _BLOCK_ROWS = 48  # a multiple of what the usual processors' kernels take at once
 _PREDICT_BLOCKS = 22
@@ -90,13 +93,23 @@ def predict(model: Any, *inputs: Floats) -> Floats:
         filled[: n_images - n_whole] = images[n_whole:]
         parts[0].append(images[:n_whole])
         parts[1].append(filled)
-    return np.concatenate(
-        [
-            model.predict(part if len(part) > 1 else part[0], batch_size=batch_size, verbose=0)
-            for part in parts
-            if len(part[0])
-        ]
-    )[:n_images]
+    batches = [
+        [images[start : start + batch_size] for images in part]
+        for part in parts
+        for start in range(0, len(part[0]), batch_size)
+    ]
+    # Not by `predict`, whose input pipeline can wait for ten seconds at its end.
+    with ThreadPoolExecutor(_prediction_threads()) as pool:
+        outputs = pool.map(
+            lambda batch: model.predict_on_batch(batch if len(batch) > 1 else batch[0]), batches
+        )
+        return np.concatenate(list(outputs))[:n_images]
+
+
+def _prediction_threads() -> int:
+    """Return how many batches to predict at once: one per CPU, if memory holds so many."""
+    n_cores: int = cpu_count()
+    return max(min(n_cores, available_memory() // (2 * _PREDICT_BYTES)), 1)
 
 
 def prediction_batch(model: Any) -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
-import numpy as np
 import pytest
 from filelock import FileLock
 from matplotlib.figure import Figure
@@ -244,21 +243,13 @@ def tiny_network(once) -> Path:
 
 
 @pytest.fixture
-def eager(monkeypatch):
+def eager():
     """Run TensorFlow without graphs: building one takes longer than these few steps."""
     from fewlabel.keras_session import import_keras
 
-    keras = import_keras()
+    import_keras()
     import tensorflow as tf
 
-    def predict(model, X, batch_size=None, verbose=None):
-        # As Keras's own, but for its data set, which is a graph even so.
-        arrays, size = X if isinstance(X, list) else [X], batch_size or 32
-        parts = [[a[i : i + size] for a in arrays] for i in range(0, len(arrays[0]), size)]
-        given = [part if isinstance(X, list) else part[0] for part in parts]
-        return np.concatenate([model(part, training=False).numpy() for part in given])
-
-    monkeypatch.setattr(keras.Model, "predict", predict)
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

@@ -13,10 +13,10 @@ from fewlabel.classifiers.networks import (
     DivergedError,
     EnsembleClassifier,
     NetworkClassifier,
+    ShuffledBatches,
     fit_network,
     one_cycle,
     random_shift_and_cutout,
-    shuffled_batches,
 )
 from fewlabel.keras_format import canonical_keras
 from fewlabel.keras_session import import_keras, new_session, predict
@@ -168,7 +168,7 @@ def batches_of(per_pass, n_batches, n_parts=1):
 def test_a_pass_shows_every_image_once_with_its_target(per_pass, n_parts, sizes_of_a_pass):
     images, targets = np.arange(23)[:, None], -np.arange(23)
     numbers = batches_of(per_pass, 2 * per_pass, n_parts)
-    batches = shuffled_batches(import_keras(), images, targets, **numbers)
+    batches = ShuffledBatches(images, targets, **numbers)
     n_batches = 2 * per_pass * n_parts
     orders = []
     for _ in range(2):
@@ -179,21 +179,20 @@ def test_a_pass_shows_every_image_once_with_its_target(per_pass, n_parts, sizes_
             np.testing.assert_array_equal(x[:, 0], -y)
             assert sorted(x[:, 0]) == list(range(23))
             orders.append(tuple(x[:, 0]))
-        batches.on_epoch_end()
+        batches.begin_epoch()
     assert len(set(orders)) == 4
 
 
 @pytest.mark.parametrize("n_batches", [1, 3, 4, 5, 9])
 def test_an_epoch_may_end_within_a_pass(n_batches):
     images = np.arange(23)
-    batches = shuffled_batches(import_keras(), images, images, **batches_of(4, n_batches))
+    batches = ShuffledBatches(images, images, **batches_of(4, n_batches))
     assert [len(batches[i][0]) for i in range(len(batches))] == (3 * [6, 6, 6, 5])[:n_batches]
 
 
 def test_batches_are_transformed_by_one_generator():
     images = np.zeros((4, 1))
-    batches = shuffled_batches(
-        import_keras(),
+    batches = ShuffledBatches(
         images,
         images,
         **batches_of(1, 3) | {"transform": lambda x, rng: x + rng.random()},
@@ -369,11 +368,11 @@ def test_only_images_and_what_fills_their_last_block_are_predicted(n_images, giv
     keras, _ = new_session(0)
     model, seen = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), []
 
-    def count(self, images, **_):
+    def count(self, images):
         seen.append(len(images))
         return np.zeros((len(images), 1), np.float32)
 
-    monkeypatch.setattr(keras.Model, "predict", count)
+    monkeypatch.setattr(keras.Model, "predict_on_batch", count)
     assert predict(model, np.zeros((n_images, 2), np.float32)).shape == (n_images, 1)
     assert seen == given
 

@@ -331,8 +331,7 @@ def fit_network(
         gradient_accumulation_steps=n_parts if n_parts > 1 else None,
     )
     trained.compile(optimizer, loss, metrics=list(metrics))
-    batches = shuffled_batches(
-        keras,
+    batches = ShuffledBatches(
         images,
         targets,
         per_pass=per_pass,
@@ -343,8 +342,7 @@ def fit_network(
     )
     with progress(None, f"train {model.name}", total=n_steps) as bar:
         check = keras.callbacks.LambdaCallback(on_train_batch_end=check_loss)
-        # Else Keras shuffles what is in random order, and so the parts of batches.
-        trained.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[check, *callbacks])
+        _fit(keras, trained, batches, epochs, [check, *callbacks])
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise diverged("a weight")
     n_checked = min(blocks(images.shape)[0].stop, MAX_PREDICTED)
@@ -357,9 +355,9 @@ def train_at_once(
 ) -> None:
     """Call what `NetworkClassifier.prepared` returned, each with its callbacks, in threads.
 
-    Each network's numbers are as alone: TensorFlow's operations share two threads, but are split
-    in the same way. One alone leaves a core idle between its operations. If one fails, or this is
-    interrupted, the others stop after their batch.
+    Each network's numbers are as alone. An operation of TensorFlow takes one thread, so that one
+    network alone leaves the other cores idle. If one fails, or this is interrupted, the others stop
+    after their batch.
     """
     has_ended = Event()
 
@@ -394,40 +392,70 @@ def one_cycle(keras: ModuleType, peak: float, n_steps: int) -> Any:
     )
 
 
-def shuffled_batches(
-    keras: ModuleType,
-    images: Rows,
-    targets: Floats,
-    *,
-    per_pass: int,
-    n_batches: int,
-    n_parts: int,
-    transform: Callable[[Floats, Generator], Floats] | None,
-    seed: int,
-) -> Any:
-    """Return epochs of `n_batches` that pass over the images in one new order after another.
+class ShuffledBatches:
+    """Epochs of `n_batches` that pass over the images in one new order after another.
 
     A pass has `per_pass` batches, and a batch comes in `n_parts` parts, one after the other.
     """
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[name-defined]  # Keras has no types
-        def __init__(self) -> None:
-            super().__init__()
-            self.rng = np.random.default_rng(seed)
-            self.on_epoch_end()
+    def __init__(
+        self,
+        images: Rows,
+        targets: Floats,
+        *,
+        per_pass: int,
+        n_batches: int,
+        n_parts: int,
+        transform: Callable[[Floats, Generator], Floats] | None,
+        seed: int,
+    ):
+        self.images, self.targets = images, targets
+        self.per_pass, self.n_batches, self.n_parts = per_pass, n_batches, n_parts
+        self.transform = transform
+        self.rng = np.random.default_rng(seed)
+        self.begin_epoch()
 
-        def on_epoch_end(self) -> None:
-            n_passes = math.ceil(n_batches / per_pass)
-            self.orders = [self.rng.permutation(len(images)) for _ in range(n_passes)]
+    def begin_epoch(self) -> None:
+        """Draw new orders."""
+        n_passes = math.ceil(self.n_batches / self.per_pass)
+        self.orders = [self.rng.permutation(len(self.images)) for _ in range(n_passes)]
 
-        def __len__(self) -> int:
-            return n_batches * n_parts
+    def __len__(self) -> int:
+        return self.n_batches * self.n_parts
 
-        def __getitem__(self, i: int) -> tuple[Floats, Floats]:
-            step, part = divmod(i, n_parts)
-            turn, within = divmod(step, per_pass)
-            rows = self.orders[turn][within::per_pass][part::n_parts]
-            batch = images[rows]
-            return transform(batch, self.rng) if transform else batch, targets[rows]
+    def __getitem__(self, i: int) -> tuple[Floats, Floats]:
+        step, part = divmod(i, self.n_parts)
+        turn, within = divmod(step, self.per_pass)
+        rows = self.orders[turn][within :: self.per_pass][part :: self.n_parts]
+        batch = self.images[rows]
+        return self.transform(batch, self.rng) if self.transform else batch, self.targets[rows]
 
-    return Batches()
+
+def _fit(
+    keras: ModuleType, model: Any, batches: ShuffledBatches, epochs: int, callbacks: Sequence[Any]
+) -> None:
+    """Train as `model.fit` does, whose input pipeline waits up to ten seconds after an epoch."""
+    import tensorflow as tf
+
+    # Batches of any size are added up in the same way, and compiled once.
+    shapes = [tf.TensorSpec((None, *part.shape[1:])) for part in batches[0]]
+
+    @tf.function(input_signature=shapes)  # type: ignore[untyped-decorator]
+    def train_step(images: Any, targets: Any) -> Any:
+        return model.train_step(([images], targets))
+
+    # Published results are of `fit`, which draws an order and changes two batches to see shapes.
+    if len(batches) > 1:
+        batches[1]
+    called = keras.callbacks.CallbackList(list(callbacks), model=model)
+    called.on_train_begin()
+    for epoch in range(epochs):
+        batches.begin_epoch()
+        model.reset_metrics()
+        called.on_epoch_begin(epoch)
+        for i in range(len(batches)):
+            called.on_train_batch_begin(i)
+            logs = train_step(*batches[i])
+            called.on_train_batch_end(i, logs)
+        called.on_epoch_end(epoch, logs)
+    called.on_train_end()
