@@ -19,7 +19,7 @@ from fewlabel.classifiers.networks import (
     random_shift_and_cutout,
 )
 from fewlabel.keras_format import canonical_keras
-from fewlabel.keras_session import import_keras, new_session, predict
+from fewlabel.keras_session import MAX_PREDICTED, import_keras, new_session, predict
 from fewlabel.methods import settings_of
 
 ARCHITECTURES = ("mlp", "wide_mlp", "small_cnn", "cnn")
@@ -361,6 +361,17 @@ def test_an_image_has_the_same_probabilities_wherever_it_stands(architecture, n_
     X = np.random.default_rng(0).random((n_images, 64), np.float32)
     order = np.random.default_rng(1).permutation(n_images)
     np.testing.assert_array_equal(predict(model, X)[order], predict(model, X[order]))
+
+
+@pytest.mark.parametrize("n_cores", [2, 5])
+def test_batches_predicted_at_once_are_as_one_after_the_other(n_cores, monkeypatch):
+    keras, _ = new_session(0)
+    model = network("wide_mlp")(keras, (1, 8, 1), 3)
+    X = np.random.default_rng(0).random((3 * MAX_PREDICTED + 5, 8), np.float32)
+    monkeypatch.setattr("fewlabel.keras_session.cpu_count", lambda: 1)
+    expected = predict(model, X)
+    monkeypatch.setattr("fewlabel.keras_session.cpu_count", lambda: n_cores)
+    np.testing.assert_array_equal(predict(model, X), expected)
 
 
 @pytest.mark.parametrize(("n_images", "given"), [(1, [48]), (48, [48]), (50, [48, 48]), (0, [48])])
