@@ -73,7 +73,7 @@ def wait_for_image(page):
 def press(page, key, *, n_pending):
     wait_for_image(page)
     page.keyboard.press(key)
-    page.wait_for_selector(f"#progress:has-text(', {n_pending} left')", state="attached")
+    page.wait_for_selector(f"#progress:text-matches(', {n_pending} left$')", state="attached")
 
 
 def labels_of(project):
