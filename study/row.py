@@ -115,7 +115,8 @@ def main(family: str, name: str) -> None:
     row = complete(settings(family, name))
     seeds = range(row["seeds"])
     # A process per core with one thread each does more than one process with two threads.
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    # TensorFlow's operations have one thread each already (`fewlabel.kernels`).
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     with parallel_config("loky", n_jobs=-1, inner_max_num_threads=1):
         runs = Parallel(return_as="generator")(delayed(_measure)(row, seed) for seed in seeds)
         results = list(progress(runs, name, total=len(seeds)))
