@@ -184,7 +184,7 @@ ON_DIGITS = (
     "label-propagation-knn",
     "label-spreading-rbf",
     "self-training-3000",
-    "autoencoder-3000",
+    "autoencoder-trained-3000",
     "ladder-mnist-100",
 )
 
@@ -204,7 +204,7 @@ def small(row):
     return changed
 
 
-LIMITS = dict.fromkeys(("seeds", "epochs", "head_epochs", "min_steps"), 2) | {
+LIMITS = dict.fromkeys(("seeds", "epochs", "min_steps"), 2) | {
     "labels": 300,
     "images": 300,
     "n_clusters": 60,
