@@ -1,6 +1,8 @@
 """The command `fewlabel`: use a trained model, and exchange labels with other tools."""
 
 import argparse
+import io
+import sys
 
 from fewlabel.errors import exit_on_error
 
@@ -72,6 +74,9 @@ def main() -> None:
     restore.set_defaults(run=_restore)
 
     arguments = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal may lack characters of names.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with exit_on_error():
         arguments.run(arguments)
 

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import signal
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fewlabel import cli
 from fewlabel import predict as command
 from fewlabel.errors import FewlabelError
 
@@ -78,6 +80,18 @@ def test_a_table_shows_no_control_character(capsysbinary):
     assert sum("cat\\x1b[31m" in line for line in lines) == len(HOSTILE)
     assert len({len(line) for line in lines[1:-1]}) == 1
     assert any(line.startswith("\\x1b[2Jx.png ") for line in lines)
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_code(monkeypatch):
+    save("é.png")
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    monkeypatch.setattr(sys, "argv", ["fewlabel", "predict", "model", "é.png"])
+    handler = signal.getsignal(signal.SIGTERM)
+    cli.main()
+    signal.signal(signal.SIGTERM, handler)
+    narrow.flush()
+    assert "\\xe9.png  dog" in narrow.buffer.getvalue().decode("ascii")
 
 
 def test_names_in_json_are_those_of_the_files(capsysbinary):
