@@ -18,7 +18,7 @@ class SelfTrainingClassifier(AutoencoderClassifier):
 
 
 @parametrize_with_checks(
-    [SelfTrainingClassifier(encoder_units=(256,), head_units=(), epochs=6, batch_size=60)]
+    [SelfTrainingClassifier(encoder_units=(1000,), head_units=(), epochs=6, batch_size=300)]
 )
 @pytest.mark.usefixtures("eager")
 def test_scikit_learn_checks(estimator, check):
