@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.workspace import ROOT, record_outputs, workspace
 from fewlabel.storage import save_array, save_table
-from tests.conftest import BEFORE_TRAINING, STRANGERS, Project
+from tests.conftest import BEFORE_TRAINING, Project
 
 N_IMAGES = 3000
 
@@ -35,7 +35,8 @@ def project():
         yield project
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+# Those that differ most from each other, in threads and in what they ask for; digits meet all.
+@pytest.mark.parametrize("stranger", ["Zen, 4 threads, another user", "Prescott on one core"])
 def test_another_machine_writes_the_same_bytes(project, stranger):
     before = project.hashes("data", "models", "metrics")
     project.run_before_training(stranger)
