@@ -104,7 +104,7 @@ class AutoencoderClassifier(KerasClassifier):
         images, aims = (tf.constant(array[:-n_held_out]) for array in (X, targets))
         model.optimizer.build(model.trainable_variables)
 
-        # An epoch in a graph takes a third of the time that Keras's `fit` takes.
+        # An epoch in a graph takes less than half of the time that Keras's `fit` takes.
         @tf.function
         def train_epoch(order):
             for start in tf.range(0, len(order), self.batch_size):
