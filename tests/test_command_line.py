@@ -2,7 +2,6 @@
 
 import csv
 import json
-import signal
 import socket
 import sys
 import urllib.request
@@ -16,6 +15,7 @@ from tests.test_browser import served
 from tests.test_predictor import ABOUT, IMAGES, build
 
 
+@pytest.mark.usefixtures("sigterm_as_before")
 def test_a_model_is_exported_by_a_command(tmp_path, monkeypatch, capsys):
     import onnxruntime
 
@@ -23,9 +23,7 @@ def test_a_model_is_exported_by_a_command(tmp_path, monkeypatch, capsys):
     save_portable(model, build(), ABOUT, "# Card")
     words = ["fewlabel", "export", str(model), "--format", "onnx", str(target)]
     monkeypatch.setattr(sys, "argv", words)
-    handler = signal.getsignal(signal.SIGTERM)
     cli.main()
-    signal.signal(signal.SIGTERM, handler)
     assert capsys.readouterr().out == f"{target} is written\n"
     session = onnxruntime.InferenceSession(target)
     (given,) = session.run(None, {session.get_inputs()[0].name: IMAGES})

@@ -8,12 +8,7 @@ import pytest
 
 from fewlabel.errors import FewlabelError, exit_on_error
 
-
-@pytest.fixture(autouse=True)
-def _sigterm_as_before():
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("sigterm_as_before")
 
 
 def ended_by(error):

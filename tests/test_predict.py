@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import signal
 import sys
 
 import numpy as np
@@ -82,14 +81,13 @@ def test_a_table_shows_no_control_character(capsysbinary):
     assert any(line.startswith("\\x1b[2Jx.png ") for line in lines)
 
 
+@pytest.mark.usefixtures("sigterm_as_before")
 def test_a_terminal_that_lacks_a_character_gets_its_code(monkeypatch):
     save("é.png")
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
     monkeypatch.setattr(sys, "argv", ["fewlabel", "predict", "model", "é.png"])
-    handler = signal.getsignal(signal.SIGTERM)
     cli.main()
-    signal.signal(signal.SIGTERM, handler)
     narrow.flush()
     assert "\\xe9.png  dog" in narrow.buffer.getvalue().decode("ascii")
 
