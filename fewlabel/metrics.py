@@ -73,8 +73,8 @@ def per_class_table(labels: Ints, predicted: Ints, class_names: Sequence[str]) -
 def propagation_metrics(labels: Ints, propagated: Ints) -> dict[str, float]:
     """Return coverage and accuracy of pseudo-labels, and the number of their classes.
 
-    A true class is -1 where it is unknown, a pseudo-label where there is none; label_accuracy is
-    missing where no true class of a pseudo-label is known.
+    A pseudo-label is -1 where there is none, a true class where an image is of none: a pseudo-label
+    of it is wrong. Where all true classes are -1, they are unknown, and label_accuracy is missing.
 
     Examples
     --------
@@ -82,10 +82,11 @@ def propagation_metrics(labels: Ints, propagated: Ints) -> dict[str, float]:
     {'coverage': 0.75, 'label_accuracy': 0.6666666666666666, 'classes_represented': 2}
     """
     given = propagated >= 0
-    right = (propagated == labels)[given & (labels >= 0)]
+    is_known = (labels >= 0).any() and given.any()
+    accuracy = {"label_accuracy": float((propagated == labels)[given].mean())} if is_known else {}
     return {
         "coverage": float(given.mean()),
-        **({"label_accuracy": float(right.mean())} if len(right) else {}),
+        **accuracy,
         "classes_represented": len(np.unique(propagated[given])),
     }
 
@@ -100,7 +101,7 @@ def propagation_curve(
 ) -> dict[str, Sequence[float]]:
     """Return coverage and label accuracy at each percentile, as columns.
 
-    `labels` are the true classes (-1 where unknown), and all arrays of shape (n_images,).
+    `labels` are the true classes, as of `propagation_metrics`, and all arrays of shape (n_images,).
     """
     points = [
         propagation_metrics(

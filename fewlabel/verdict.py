@@ -51,9 +51,10 @@ def verdict(
     labeled = np.flatnonzero(y >= 0)
     missing = [name for i, name in enumerate(class_names) if i not in y[labeled]]
     metrics: dict[str, float] = {"labels": len(labeled), "missing_classes": len(missing)}
-    sentences = [f"No label is of {', '.join(missing)}: no image will be called so."] * bool(
-        missing
-    )
+    n_strange, sentences = _of_no_class(y, pseudo_labels, assignment)
+    metrics["representatives_of_no_class"] = n_strange
+    if missing:
+        sentences.append(f"No label is of {', '.join(missing)}: no image will be called so.")
     accuracy = held_out_accuracy(held_out, y)
     if accuracy is None:
         return metrics, [*sentences, "There are too few labels to say how good the others are."]
@@ -140,6 +141,17 @@ def _more_labels(y: Ints, held_out: HeldOut) -> tuple[float, str]:
         else "More labels may help little."
     )
     return twice, f"From half as many labels, {1 - by_half.mean():.0%} are predicted. {advice}"
+
+
+def _of_no_class(y: Ints, pseudo_labels: Ints, assignment: Ints) -> tuple[int, list[str]]:
+    """Count clusters whose representative is of no class, as others of them get pseudo-labels."""
+    of_others = ~np.isin(assignment, assignment[y >= 0]) & (pseudo_labels >= 0)
+    n_strange = len(np.unique(assignment[of_others]))
+    return n_strange, [
+        f"{n_strange} of {len(np.unique(assignment))} representatives are of no class. Their "
+        f"clusters hold {of_others.mean():.0%} of all images, which get a class all the same; one "
+        "of their own in the class names would keep them apart."
+    ] * bool(n_strange)
 
 
 def _weak_classes(labels: Ints, is_right: Array, class_names: Sequence[str]) -> list[str]:

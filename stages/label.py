@@ -30,11 +30,11 @@ def main(params: Params) -> None:
     else:
         true_labels = storage.load_array("data/raw/train_labels.npy")
         ask = partial(oracle_labels, true_labels, error_rate=error_rate, seed=params.seed)
-        given = Labels(
-            budget=ask(queries.representatives),
-            check=ask(queries.check_images),
-            excluded=np.zeros(len(true_labels), bool),
-        )
+        budget, check = ask(queries.representatives), ask(queries.check_images)
+        excluded = np.zeros(len(true_labels), bool)
+        for asked, answers in ((queries.representatives, budget), (queries.check_images, check)):
+            excluded[asked] = answers[asked] < 0
+        given = Labels(budget, check, excluded)
     labels, assignment = given.budget, queries.assignment
     storage.save_training_set("representatives", labels)
     storage.save_array("data/representatives/excluded.npy", given.excluded)

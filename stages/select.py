@@ -22,7 +22,7 @@ def main(params: Params) -> None:
     else:
         chosen = random_subset(len(true_labels), budget, seed=seed)
         labels = oracle_labels(true_labels, chosen, error_rate=error_rate, seed=seed)
-        if len(np.unique(labels[chosen])) < 2:  # nothing to train; what it is compared with goes on
+        if len(np.unique(labels[labels >= 0])) < 2:  # to train on; what is compared with it goes on
             print("the random subset has labels of one class only, so there is no baseline")
             labels = np.full(len(true_labels), -1)
     save_training_set("random_subset", labels)

@@ -26,6 +26,7 @@ MODULES = {
     "on_features": "study.row",
     "on_clusters": "study.row",
     "pipeline": "study.pipeline",
+    "pools": "study.pools",
 }
 """Section of study/params.yaml -> the module that runs its rows."""
 # A hash pins published data, whatever code gets them; an oracle answers in place of people; and

@@ -39,44 +39,50 @@ def main(name: str, seed: str) -> None:
     every_run = row.get("settings", {})
     with workspace() as work:
         work.set_params({"seed": int(seed)} | every_run)
-        if "dataset.folder.path" in every_run:
-            _take_images(work.folder, every_run["dataset.folder.path"])
+        for metrics in work.folder.glob("metrics/*.json"):  # of the last run, of other settings
+            metrics.unlink()
+        for changes in (every_run, *row.get("steps", {}).values()):
+            if "dataset.folder.path" in changes:
+                _take_images(work.folder, changes["dataset.folder.path"])
         records = list(_measure(work, row))
     save_json(RECORDS / f"{name}-{seed}.json", records)
 
 
 def _take_images(folder: Path, images: str) -> None:
-    if not (ROOT / images).is_dir():
+    source, copy = ROOT / images, folder / images
+    if not source.exists():
         raise FewlabelError(f"{images} is not there; docs/performance.md says how to make it")
-    shutil.copytree(ROOT / images, folder / images)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, copy)
+    else:
+        shutil.copyfile(source, copy)
 
 
 def _measure(work: Workspace, row: dict) -> Iterator[dict]:
-    target = ":".join(["dvc.yaml", *filter(None, [row.get("target")])])
-    # The clone has the last run's metrics, also those that no stage of the target writes.
-    training_sets = () if "target" in row else TRAINING_SETS
+    targets = [f"dvc.yaml:{stage}" for stage in row.get("targets", [])] or ["dvc.yaml"]
     latest = {}
     for budget in row["budgets"]:
         work.set_params({"label_budget": budget})
         for step, changes in row.get("steps", {"": {}}).items():
             work.set_params(changes)
-            print(f"{budget} labels, {step or target} ...", flush=True)
-            work.dvc("repro", target)
+            print(f"{budget} labels {step} ...", flush=True)
+            work.dvc("repro", *targets)
             # A stage that another budget left unchanged counts with the time it took.
             latest |= {record["stage"]: record for record in work.take_stages()}
             record = {"labels": budget} | ({"step": step} if step else {})
             metrics = work.metrics()
-            record |= _results(metrics, training_sets, latest)
-            if training_sets:
+            record |= _results(metrics, latest)
+            if "verdict" in metrics:
                 record |= _trust(work.folder, metrics)
             print(f"  {record}", flush=True)
             yield record
 
 
-def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dict:
+def _results(metrics: dict, stages: dict) -> dict:
     after_download = [record for name, record in stages.items() if name != "download"]
     return {
-        **{name: metrics[name]["accuracy"] for name in training_sets},
+        **{name: metrics[name]["accuracy"] for name in TRAINING_SETS if name in metrics},
         **{name: metrics["propagation"][name] for name in ("coverage", "label_accuracy")},
         "seconds": sum(record["seconds"] for record in after_download),
         "peak_memory_mb": max(record["peak_memory_mb"] for record in after_download),
@@ -84,15 +90,19 @@ def _results(metrics: dict, training_sets: tuple[str, ...], stages: dict) -> dic
 
 
 def _trust(folder: Path, metrics: dict) -> dict:
-    """Return how good the shipped classifier is, and how many wrong labels are found."""
-    shipped = load_json(folder / "models/shipped.json")["training_set"]
+    """Return how good the shipped classifier is, what was expected of it, and what was found."""
+    shipped = metrics[load_json(folder / "models/shipped.json")["training_set"]]
+    verdict = metrics["verdict"]
     labels = np.load(folder / "data/representatives/labels.npy")
     wrong = (labels >= 0) & (labels != np.load(folder / "data/raw/train_labels.npy"))
     with chdir(folder):
         named = [image for image, _ in suspicious_labels(labels, load_held_out())]
     return {
-        "shipped": metrics[shipped]["accuracy"],
-        "calibration_error": metrics[shipped]["expected_calibration_error"],
+        "shipped": shipped["accuracy"],
+        "calibration_error": shipped["expected_calibration_error"],
+        "expected": shipped.get("check_accuracy", verdict.get("held_out_accuracy")),
+        "weak_classes": verdict.get("weak_classes"),
+        **{name: verdict[name] for name in ("missing_classes", "representatives_of_no_class")},
         "wrong_labels": int(wrong.sum()),
         "wrong_labels_named": int(wrong[named].sum()),
     }

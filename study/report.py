@@ -92,7 +92,7 @@ def row_description(name: str, row: dict, said: dict) -> dict:
 def ours() -> Iterator[dict]:
     """Yield the lines of results.csv of the pipeline: each budget, each training set."""
     datasets = [
-        name for name, row in settings("pipeline").items() if not {"target", "steps"} & set(row)
+        name for name, row in settings("pipeline").items() if not {"targets", "steps"} & set(row)
     ]
     budgets = measured(*datasets).groupby(["row", "labels"], sort=False)
     for training_set, method in OURS.items():

@@ -478,6 +478,15 @@ def test_true_classes_of_some_images_only_are_refused(tmp_path):
         read(tmp_path, train_labels="labels.csv")
 
 
+def test_the_mark_of_no_class_is_for_images_to_train_on(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("image,label\nb.png,!\nc.png,dog\na.png,cat\n")
+    assert read(tmp_path, train_labels="labels.csv").arrays["train_labels"].tolist() == [0, -1, 1]
+    with pytest.raises(ImageFilesError, match=r"calls b\.png '!', but .* has cat, dog"):
+        read(tmp_path, test_labels="labels.csv")
+
+
 def test_true_classes_outside_the_folder_are_refused(tmp_path):
     save(tmp_path / "x" / "a.png")
     (tmp_path / "labels.csv").write_text("image,label\na.png,cat\n")
@@ -507,11 +516,11 @@ def test_no_image_is_an_error(tmp_path):
 def test_arrays_of_an_npz(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (5, 6, 4, 3)).astype(np.uint8)
     tests = {"test_images": ~images[:2], "test_labels": [1, 0]}
-    np.savez(tmp_path / "a.npz", images=images, train_labels=[0, 1, 1, 0, 1], **tests)
+    np.savez(tmp_path / "a.npz", images=images, train_labels=[0, 1, 1, -1, 1], **tests)
     read_back = read(tmp_path / "a.npz")
     np.testing.assert_array_equal(read_back.arrays["train_images"], images)
     assert read_back.arrays["test_labels"].tolist() == [1, 0]
-    assert read_back.arrays["train_labels"].tolist() == [0, 1, 1, 0, 1]
+    assert read_back.arrays["train_labels"].tolist() == [0, 1, 1, -1, 1]
     assert read_back.names == list("01234")
     assert len(set(read_back.sha256)) == 5
 
@@ -537,11 +546,19 @@ def test_arrays_of_an_npz(tmp_path):
             },
             "0 to 1",
         ),
+        (
+            {
+                "images": np.zeros((2, 3, 3), np.uint8),
+                "test_images": np.zeros((1, 3, 3), np.uint8),
+                "test_labels": [-1],
+            },
+            "0 to 1, positions in dataset.folder.class_names$",
+        ),
         ({"images": np.uint8(3)}, "must be uint8"),
         ({"images": np.zeros((2, 3, 3), np.uint8), "train_labels": [0]}, "one of train_labels for"),
         (
-            {"images": np.zeros((2, 3, 3), np.uint8), "train_labels": [0, -1]},
-            "train_labels of .* 0 ",
+            {"images": np.zeros((2, 3, 3), np.uint8), "train_labels": [0, -2]},
+            "train_labels of .* must be -1 to 1, positions in .*, -1 of no class",
         ),
         ({"images": np.zeros((9**9, 0, 3), np.uint8)}, "must be uint8"),
         (

@@ -88,6 +88,18 @@ def test_it_errs_as_often_as_asked_and_evenly(error_rate):
     assert (np.abs(shift[1:] - expected) < 5 * np.sqrt(expected)).all()
 
 
+def test_the_oracle_says_of_which_images_none_is_of_a_class():
+    labels = np.repeat([0, 1, 2, 3, -1], 12_000)
+    everyone = np.arange(len(labels))
+    np.testing.assert_array_equal(oracle_labels(labels, everyone, error_rate=0, seed=0), labels)
+    answers = oracle_labels(labels, everyone, error_rate=0.5, seed=0)
+    others = oracle_labels(labels[:-12_000], everyone[:-12_000], error_rate=0.5, seed=0)
+    assert (answers[:-12_000] < 0).sum() == (others < 0).sum() == 0
+    # Where it errs, each class is as likely.
+    counts = np.bincount(answers[-12_000:] + 1)
+    assert (np.abs(counts - [6_000, *[1_500] * 4]) < 5 * np.sqrt(3_000)).all()
+
+
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), SEEDS)
 def test_an_oracle_that_never_errs_tells_the_truth(labels, seed):
     labels = np.array(labels)

@@ -128,6 +128,13 @@ def test_propagation_metrics_by_hand():
     }
 
 
+def test_a_pseudo_label_of_an_image_of_no_class_is_wrong_unless_no_class_is_known():
+    propagated = np.array([0, 1, 1, -1])
+    found = propagation_metrics(np.array([0, 1, -1, -1]), propagated)
+    assert found["label_accuracy"] == pytest.approx(2 / 3)
+    assert "label_accuracy" not in propagation_metrics(np.full(4, -1), propagated)
+
+
 def test_propagation_curve_by_hand():
     # Cluster 0 has four images and cluster 1 two, of which one got no class.
     curve = propagation_curve(

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from fewlabel.annotation.annotations import NO_CLASS
+from fewlabel.selection.random_subset import random_subset
 from tests.conftest import Project
 
 NO_ANNOTATIONS = "image,sha256,label,labeled_at,labeled_by\n"
@@ -236,6 +238,7 @@ def test_an_oracle_may_know_the_classes(mine):
     settings = {"label.source": "oracle"}
     folder = mine.folder / "data/images/photos"
     if folder.is_dir():
+        label_of |= dict.fromkeys(list(label_of)[::4], NO_CLASS)
         table = pd.DataFrame({"image": list(label_of), "label": list(label_of.values())})
         table.to_csv(folder / "classes.csv", index=False)
         settings["dataset.folder.train_labels"] = "classes.csv"
@@ -243,12 +246,17 @@ def test_an_oracle_may_know_the_classes(mine):
     mine.set(settings)
     mine.repro("select", "label", "evaluate_propagation")
     names = pd.read_csv(mine.folder / "data/raw/train_files.csv", dtype=str)["image"]
-    truth = np.array([CLASSES.index(label_of[name]) for name in names])
-    for baseline in ("random_subset", "representatives"):
+    position = {name: i for i, name in enumerate(CLASSES)} | {NO_CLASS: -1}
+    truth = np.array([position[label_of[name]] for name in names])
+    drawn = random_subset(len(truth), N_LABELS, seed=0)
+    representatives = np.load(mine.folder / "data/clusters/representatives.npy")
+    for baseline, asked in (("random_subset", drawn), ("representatives", representatives)):
         labels = np.load(mine.folder / f"data/{baseline}/labels.npy")
-        assert (labels >= 0).sum() == N_LABELS
-        np.testing.assert_array_equal(labels[labels >= 0], truth[labels >= 0])
+        assert len(asked) == N_LABELS
+        np.testing.assert_array_equal(labels[asked], truth[asked])
+        assert (np.delete(labels, asked) == -1).all()
     propagated = np.load(mine.folder / "data/propagated/labels.npy")
+    assert (propagated[representatives] == truth[representatives]).all()
     metrics = json.loads((mine.folder / "metrics/propagation.json").read_text())
     right = (propagated == truth)[propagated >= 0].mean()
     assert metrics["label_accuracy"] == pytest.approx(right)

@@ -46,7 +46,7 @@ def test_every_budget_has_a_target_and_every_published_figure_a_source():
     assert [*zip(aims["data"], aims["labels"], strict=True)] == [
         (name, labels)
         for name, row in settings("pipeline").items()
-        if "target" not in row
+        if "targets" not in row
         for labels in row["budgets"]
     ]
     for column in ("published", "published_method", "published_labels", "published_source"):

@@ -42,6 +42,7 @@ def test_where_all_labels_agree_nothing_is_odd(y):
     assert metrics == {
         "labels": 20,
         "missing_classes": 1,
+        "representatives_of_no_class": 0,
         "held_out_accuracy": 1.0,
         "held_out_low": pytest.approx(0.839, abs=1e-3),
         "held_out_high": pytest.approx(1),
@@ -54,6 +55,16 @@ def test_where_all_labels_agree_nothing_is_odd(y):
     assert "Look again" not in text
     assert "Weak" not in text
     assert "far from" not in text
+
+
+def test_representatives_of_no_class_are_counted_where_their_clusters_get_a_class(y):
+    y[[0, 1, 19]] = -1
+    pseudo_labels = np.arange(N) % 20 // 10
+    pseudo_labels[[0, 1]] = -1  # they themselves, and a cluster of which nobody was sure
+    pseudo_labels[[19, 39, 59]] = -1
+    metrics, text = judge(y, y[y >= 0], pseudo_labels=pseudo_labels)
+    assert metrics["representatives_of_no_class"] == 2
+    assert "2 of 20 representatives are of no class. Their clusters hold 7% of all images" in text
 
 
 def test_the_surest_contradictions_are_named_first(y):
@@ -133,5 +144,6 @@ def test_without_images_that_only_measure_the_first_is_shipped(y):
 def test_without_predictions_it_says_so(y):
     nothing = HeldOut(*(np.zeros(0, int),) * 4)
     metrics, sentences = verdict(y, y, np.zeros(N, int), nothing, CLASSES, [""] * N)
-    assert metrics == {"labels": 20, "missing_classes": 1}
+    counts = {"labels": 20, "missing_classes": 1, "representatives_of_no_class": 0}
+    assert metrics == counts
     assert "too few labels" in sentences[-1]

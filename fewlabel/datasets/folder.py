@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from fewlabel.annotation.annotations import NO_LABEL
 from fewlabel.methods import DatasetMethod, Images
 from fewlabel.text import shown
 
@@ -31,7 +32,7 @@ class Settings(DatasetMethod):
     train_labels: str | None = Field(
         None,
         description="null, or the true classes of all other images, for an oracle: as test_labels, "
-        "or . where the folder has a sub-folder for each class.",
+        "or . where the folder has a sub-folder for each class. One of no class is called !.",
     )
 
     @property
@@ -46,7 +47,7 @@ class Settings(DatasetMethod):
         return folder_of(self.path)
 
     def problems(self) -> list[str]:
-        named = {name.strip() for name in self.class_names} - {"", "?", "!"}
+        named = {name.strip() for name in self.class_names} - {"", *NO_LABEL}
         if 1 < len(named) == len(self.class_names):
             return []
         return [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fewlabel.annotation.annotations import NO_CLASS
 from fewlabel.arrays import Array, Indexed
 from fewlabel.datasets.decoded import Found, ImageStack
 from fewlabel.datasets.decoding import MAX_FILE_BYTES, check_name, has_image_name, open_image
@@ -102,7 +103,7 @@ def split(
     """Skip copies, and split into the images to train on and those to test with.
 
     `class_of` has the class of each image to test with; `answers`, if there are any, that of each
-    to train on.
+    to train on, -1 of one of no class.
     """
     first_with: dict[str, str] = {}
     # A copy of an image to test with must not be trained on.
@@ -130,14 +131,14 @@ def split(
 
 
 def _answered(place: Path, names: list[str], answers: dict[str, int] | None) -> Array:
-    """Return the class of each image, -1 where there are no answers; if there are, to all."""
+    """Return the class of each image, -1 if of none, or where there are no answers to all."""
     if answers is None:
         return np.full(len(names), -1, np.int64)
     if missing := [name for name in names if name not in answers]:
         raise ImageFilesError(
             f"dataset.folder.train_labels has no class of {len(missing):,} of {len(names):,} "
             f"images to train on in {place}, such as {printable(missing[0], SHOWN)}; name all, or "
-            "none"
+            f"none, and call an image of no class {NO_CLASS}"
         )
     return np.array([answers[name] for name in names], np.int64)
 
@@ -183,6 +184,8 @@ def _classes(
     else:
         raise wrong_labels(key, table, f"a CSV or a folder in {place}")
     position = {name: i for i, name in enumerate(class_names)}
+    if key == "train_labels":
+        position[NO_CLASS] = -1
     there, class_of = set(names), dict[str, int]()
     for line in lines:
         # Else ./a.png would not be the a.png that is kept out of training.

@@ -37,8 +37,8 @@ def read_npz(path: str, n_classes: int) -> Images:
     """Read `images`, uint8 of shape (n_images, height, width) or (n_images, height, width, 3).
 
     They stay as they are. To test with, there may be `test_images` and `test_labels`, positions of
-    the classes; images to test with are not trained on. For an oracle, there may be `train_labels`,
-    of `images`. An `ImageFilesError` says what is wrong.
+    the classes; images to test with are not trained on. For an oracle, there may be `train_labels`
+    of `images`, -1 of one of no class. An `ImageFilesError` says what is wrong.
     """
     place = Path(path)
     with (
@@ -63,8 +63,8 @@ def _read(place: Path, archive: zipfile.ZipFile, n_classes: int) -> Images:
                 headers[name] = _header(member)
     _check(place, headers)
     answers, labels = (
-        _labels(place, archive, stored[name], n_classes) if name in stored else None
-        for name in ("train_labels", "test_labels")
+        _labels(place, archive, stored[name], range(first, n_classes)) if name in stored else None
+        for name, first in (("train_labels", -1), ("test_labels", 0))
     )
     found: Found = {}
     decoded = DecodedImages()
@@ -130,17 +130,17 @@ def _check(place: Path, headers: dict[str, _Header]) -> None:
 
 
 def _labels(
-    place: Path, archive: zipfile.ZipFile, file: zipfile.ZipInfo, n_classes: int
+    place: Path, archive: zipfile.ZipFile, file: zipfile.ZipInfo, allowed: range
 ) -> list[int]:
-    """Read the position of the class of each image."""
+    """Read the position of the class of each image, or -1 where that is allowed."""
     with archive.open(file) as member:
         _, _, dtype = _header(member)
     if dtype.kind in "iuf":
         with archive.open(file) as member:
             labels = np.fromiter(_rows(member, f"read {file.filename}"), dtype)
-        if np.isin(labels, range(n_classes)).all():
+        if np.isin(labels, allowed).all():
             return list(map(int, labels))
     raise ImageFilesError(
-        f"{file.filename.removesuffix('.npy')} of {place} must be 0 to {n_classes - 1}, positions "
-        "in dataset.folder.class_names"
+        f"{file.filename.removesuffix('.npy')} of {place} must be {allowed[0]} to {allowed[-1]}, "
+        f"positions in dataset.folder.class_names{', -1 of no class' * (allowed[0] < 0)}"
     )
