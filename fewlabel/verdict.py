@@ -10,6 +10,7 @@ from fewlabel.propagation.held_out import (
     HeldOut,
     held_out_accuracy,
     label_weights,
+    refuted_labels,
     surely_best,
 )
 
@@ -70,6 +71,7 @@ def verdict(
         "gain_of_twice_the_labels": more,
         "weak_classes": len(weak),
         "suspicious_labels": len(suspicious),
+        "refuted_labels": (n_refuted := len(refuted_labels(held_out, y))),
     }
     sentences = [
         f"Of the labels, {accuracy:.0%} (95 % interval {low:.0%} to {high:.0%}) are predicted "
@@ -87,6 +89,11 @@ def verdict(
             for image, other in suspicious
         )
         sentences.append(f"Look again at these labels, the most suspicious first: {odd}.")
+    if n_refuted:
+        sentences.append(
+            f"The others refute {n_refuted} labels, which are not propagated. If they are right, "
+            "more labels of images like these would show it."
+        )
     return metrics, sentences
 
 

@@ -8,14 +8,16 @@ from fewlabel import storage
 from fewlabel.engine import finish, loaded
 from fewlabel.methods import Pool, possible, suited_facts
 from fewlabel.normalization import load_rows
-from fewlabel.propagation.comparison import best_method
+from fewlabel.propagation.comparison import best_method, with_labels_of
+from fewlabel.propagation.held_out import refuted_labels
 from fewlabel.settings import Params, run_stage
 
 
 def main(params: Params) -> None:
     """Write the pseudo-label and the confidence of every image, each of shape (n_images,).
 
-    Images that are to get no label have the class -1, and the least confidence. held_out.csv is a
+    A label that the others refute is not propagated: its image gets a pseudo-label. Images that are
+    to get no label have the class -1, and the least confidence. held_out.csv is a
     `fewlabel.propagation.held_out.HeldOut`.
     """
     rows = load_rows("train")
@@ -36,7 +38,8 @@ def main(params: Params) -> None:
     )
     methods = possible("propagation", params.propagate)
     method, held_out = best_method(pool, methods, files=files)
-    pseudo_labels, confidence = method.propagate(pool)
+    kept = np.setdiff1d(np.flatnonzero(pool.y >= 0), refuted_labels(held_out, pool.y))
+    pseudo_labels, confidence = method.propagate(with_labels_of(pool, kept))
     excluded = storage.load_array("data/representatives/excluded.npy")
     pseudo_labels[excluded], confidence[excluded] = -1, -np.inf
     storage.save_array("data/spread/pseudo_labels.npy", pseudo_labels)

@@ -72,7 +72,7 @@ def _read(row: str) -> dict[str, Array]:
     prefix = f"dataset.{method}."
     own = {key.removeprefix(prefix): chosen[key] for key in chosen if key.startswith(prefix)}
     arrays = settings_of("datasets", method)(**own).read().arrays
-    return {name: array[np.arange(len(array))] for name, array in arrays.items()}
+    return {name: array[:] for name, array in arrays.items()}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def test_where_all_labels_agree_nothing_is_odd(y):
         "gain_of_twice_the_labels": 0.0,
         "weak_classes": 0,
         "suspicious_labels": 0,
+        "refuted_labels": 0,
     }
     assert "No label is of cow" in text
     assert "100% (95 % interval 84% to 100%)" in text
@@ -77,6 +78,10 @@ def test_the_surest_contradictions_are_named_first(y):
         "first: 5.png (cat, by the others dog), 11.png (dog, by the others cat), 2.png (cat, by "
         "the others dog)."
     )
+    assert metrics["refuted_labels"] == 0
+    metrics, text = judge(y, predicted)
+    assert metrics["refuted_labels"] == 3
+    assert "The others refute 3 labels, which are not propagated." in text
 
 
 def test_no_more_labels_are_suspicious_than_a_person_looks_at(y):

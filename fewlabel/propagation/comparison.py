@@ -97,15 +97,18 @@ def _predict_fold(
     labeled = np.flatnonzero(pool.y >= 0)
     is_held_out = np.arange(len(labeled)) % n_folds == fold
     images, others = labeled[is_held_out], labeled[~is_held_out]
-    pseudo_labels, confidence = methods[name].propagate(_only(pool, labeled, others[::step]))
+    pseudo_labels, confidence = methods[name].propagate(with_labels_of(pool, others[::step]))
     found = np.empty(len(images), _PREDICTED)
     found["label"], found["confidence"] = pseudo_labels[images], confidence[images]
     return found
 
 
-def _only(pool: Pool, labeled: Ints, kept: Ints) -> Pool:
-    """Take other labels away, and give each cluster that has none now to that of the nearest."""
-    gone = np.setdiff1d(labeled, kept)
+def with_labels_of(pool: Pool, kept: Ints) -> Pool:
+    """Take other labels away, and give each cluster that has none now to that of the nearest.
+
+    `kept` are positions of labeled images.
+    """
+    gone = np.setdiff1d(np.flatnonzero(pool.y >= 0), kept)
     y = pool.y.copy()
     y[gone] = -1
     rows, others = pool.features[gone], pool.features[kept]

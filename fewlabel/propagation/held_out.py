@@ -9,6 +9,7 @@ from fewlabel.arrays import Array, Floats, Ints
 from fewlabel.propagation.confidence import cluster_weights
 from fewlabel.storage import verified
 
+_MAX_BY_CHANCE, _MAX_SHARE_BY_CHANCE = 2, 0.02
 _TINY = 1e-9
 
 
@@ -70,6 +71,36 @@ def expected_accuracy(held_out: HeldOut, y: Ints) -> float | None:
     """
     accuracy, n = held_out_accuracy(held_out, y), len(held_out.images)
     return None if accuracy is None else min(accuracy, (n + 0.5) / (n + 1))
+
+
+def refuted_labels(held_out: HeldOut, y: Ints) -> Ints:
+    """Return positions of images whose labels are probably wrong.
+
+    The others contradict them at least as confidently as they predict half of the labels that they
+    predict right. Labels stay where these are half of their class or more, which is then rather one
+    that others do not know, and where they are two in all, or 2 %: so many are so where none is
+    wrong (docs/decisions/wrong-labels.md). `y` is of shape (n_images,), -1 where unlabeled.
+
+    Examples
+    --------
+    >>> images, y = np.arange(20), np.repeat([0, 1], 10)
+    >>> predicted = np.repeat([0, 1, 0, 1], [7, 3, 3, 7])
+    >>> confidence = np.repeat([3, 1], [12, 8])
+    >>> refuted_labels(HeldOut(images, predicted, confidence, predicted), y)
+    array([ 7,  8,  9, 10, 11])
+    """
+    given = y[held_out.images]
+    is_right = held_out.predicted == given
+    if not is_right.any():
+        return held_out.images[:0]
+    is_sure = held_out.confidence >= np.median(held_out.confidence[is_right])
+    is_refuted = is_sure & ~is_right & (held_out.predicted >= 0)
+    refuted_of_class = np.bincount(given[is_refuted], minlength=given.max() + 1)
+    is_refuted &= (2 * refuted_of_class < np.bincount(given))[given]
+    if is_refuted.sum() <= max(_MAX_BY_CHANCE, _MAX_SHARE_BY_CHANCE * len(given)):
+        is_refuted[:] = False
+    refuted: Ints = held_out.images[is_refuted]
+    return refuted
 
 
 def label_weights(assignment: Ints, labeled: Ints) -> Array:
