@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from fewlabel import storage
+from fewlabel.errors import FewlabelError
 from fewlabel.settings import Params, run_stage
 
 
@@ -17,8 +18,9 @@ def main(params: Params) -> None:
 
     Raises
     ------
-    fewlabel.annotation.annotations.AnnotationsError
-        If people have not labeled all that they are asked about, or other images, or disagree.
+    FewlabelError
+        If people have not labeled all that they are asked about, or other images, or disagree; if
+        there are labels of fewer than two classes.
     """
     from fewlabel.annotation.contact_sheet import draw_contact_sheet
     from fewlabel.annotation.queries import Labels, human_labels, read_queries
@@ -31,6 +33,11 @@ def main(params: Params) -> None:
         true_labels = storage.load_array("data/raw/train_labels.npy")
         ask = partial(oracle_labels, true_labels, error_rate=error_rate, seed=params.seed)
         budget, check = ask(queries.representatives), ask(queries.check_images)
+        if len(np.unique(budget[budget >= 0])) < 2:
+            raise FewlabelError(
+                f"the oracle gives {params.label_budget:,} representatives labels of fewer than "
+                "two classes, and a classifier needs two; raise label_budget"
+            )
         excluded = np.zeros(len(true_labels), bool)
         for asked, answers in ((queries.representatives, budget), (queries.check_images, check)):
             excluded[asked] = answers[asked] < 0

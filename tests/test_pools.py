@@ -63,3 +63,22 @@ def test_the_pipeline_reads_what_is_written(tmp_path, monkeypatch):
         arrays = read_npz(f"study/data/pools/{name}.npz", 3).arrays
         assert np.bincount(arrays["train_labels"] + 1, minlength=4).tolist() == counts
         assert arrays["test_labels"].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("n_classes", [0, 1])
+def test_representatives_of_fewer_than_two_classes_are_refused(reproduced, tmp_path, n_classes):
+    project = reproduced.copy(tmp_path / "project")
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), np.uint8)
+    labels = np.where(np.arange(60) % 60 < 30 * n_classes, 0, -1)
+    labels[-2:] = [0, 1]  # seldom among the representatives
+    np.savez(project.folder / "data/images/pool.npz", images=images, train_labels=labels)
+    settings = {
+        "dataset.name": "folder",
+        "dataset.folder.path": "data/images/pool.npz",
+        "dataset.folder.class_names": ["cat", "dog"],
+        "label_budget": 3,
+    }
+    project.set(settings)
+    shown = project.run("dvc", "repro", "label", fails=True).stderr
+    assert "error: the oracle gives 3 representatives labels of fewer than two classes" in shown
+    assert "Traceback" not in shown

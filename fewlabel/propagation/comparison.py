@@ -109,6 +109,8 @@ def with_labels_of(pool: Pool, kept: Ints) -> Pool:
     `kept` are positions of labeled images.
     """
     gone = np.setdiff1d(np.flatnonzero(pool.y >= 0), kept)
+    if not len(gone):
+        return pool
     y = pool.y.copy()
     y[gone] = -1
     rows, others = pool.features[gone], pool.features[kept]
