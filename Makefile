@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench bench-scale cluster-demo ablation accuracy photographs trust demo-own-images demo-photos study stands params readme pictures dag lock clean
+.PHONY: help setup prepare repro label verify test coverage test-browser test-network lint bench bench-scale cluster-demo ablation accuracy photographs robustness trust demo-own-images demo-photos study stands params readme pictures dag lock clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ accuracy: prepare ## Measure accuracy, time and memory of each budget with five 
 
 photographs: prepare ## Measure photographs, also with wrong answers, with five seeds (two hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml:photographs
+
+robustness: prepare ## Measure what wrong answers, rare classes and images of no class cost, with five seeds (three hours).
+	dvc repro study/dvc.yaml:pools study/dvc.yaml:robustness
 
 trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).
 	python -m trust

@@ -1,4 +1,4 @@
-"""The figures of accuracy per label, and of time per image."""
+"""The figures of accuracy per label, of robustness, and of time per image."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -59,6 +59,34 @@ def _draw_training_sets(axis, runs):
             by_budget.size().index, accuracy.mean(), accuracy.std().fillna(0),
             color=color, label=name, marker="o", markersize=4, capsize=3,
         )  # fmt: skip
+
+
+def draw_robustness(runs: pd.DataFrame) -> Figure:
+    """Draw test accuracy with each kind of answers and pool, a panel per data set.
+
+    `runs` are `docs.readme.robustness`; bars are one standard deviation over the seeds.
+    """
+    datasets = list(dict.fromkeys(runs["row"]))
+    figure = Figure(figsize=(3 * len(datasets), 4.4), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(datasets), squeeze=False)[0]
+    for axis, dataset in zip(axes, datasets, strict=True):
+        by_step = runs[runs["row"] == dataset].groupby("step", sort=False)
+        for column, color, name in (
+            ("shipped", "tab:red", "ours: the classifier that is shipped"),
+            ("representatives", "tab:blue", "representatives alone"),
+        ):
+            accuracy = by_step[column]
+            axis.errorbar(
+                list(by_step.groups), accuracy.mean(), accuracy.std().fillna(0),
+                color=color, label=name, marker="o", markersize=5, capsize=3, linestyle="none",
+            )  # fmt: skip
+        axis.set(title=dataset, xlim=(-0.5, by_step.ngroups - 0.5))
+        axis.tick_params(axis="x", rotation=90)
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("test accuracy, 100 labels")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
 
 
 def draw_scale(runs: list[dict]) -> Figure:

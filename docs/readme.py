@@ -10,7 +10,7 @@ import subprocess
 import pandas as pd
 
 from benchmarks.workspace import ROOT
-from docs.figures import draw_accuracy, draw_scale
+from docs.figures import draw_accuracy, draw_robustness, draw_scale
 from docs.tables import markdown_table
 from fewlabel.storage import load_json, write
 from study.records import TRAINING_SETS, measured, photograph_targets, targets
@@ -123,6 +123,39 @@ def photographs_table() -> str:
         row += [f"{group['wrong_labels_named'].sum()} of {group['wrong_labels'].sum()}"]
         rows.append([*row, len(group)])
     return markdown_table(header, rows)
+
+
+def robustness_table() -> str:
+    """Return what wrong answers and uneven pools cost with 100 labels, from study/rows/pipeline/.
+
+    What is shipped is compared with what the same seed ships where answers are right.
+    """
+    names = ("representatives", "propagated", "shipped")
+    header = ["data", "answers and pool", *names, "cost, points", "shipped less expected, points"]
+    header += ["wrong labels refuted", "right labels refuted", "called of no class", "seeds"]
+    runs = robustness().set_index(["row", "seed"])
+    right = runs[runs["step"] == runs["step"].iloc[0]]
+    runs["cost"] = right["shipped"].loc[runs.index] - runs["shipped"].to_numpy()
+    runs["gap"] = runs["shipped"] - runs["expected"]
+    rows = []
+    for (row, step), group in runs.groupby(["row", "step"], sort=False):
+        n_wrong, n_refuted = group["wrong_labels"].sum(), group["wrong_labels_refuted"].sum()
+        rows.append(
+            [
+                *(row, step, *(_mean(group[name]) for name in names)),
+                *(f"{100 * group['cost'].mean():.1f}", f"{100 * group['gap'].mean():.1f}"),
+                *(f"{n_refuted} of {n_wrong}", group["refuted_labels"].sum() - n_refuted),
+                *(group["representatives_of_no_class"].sum(), len(group)),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def robustness() -> pd.DataFrame:
+    """Return a line for each data set, seed, and kind of answers and pool that was measured."""
+    prefix = "robustness-"
+    runs = measured(*(row for row in settings("pipeline") if row.startswith(prefix)))
+    return runs.assign(row=runs["row"].str.removeprefix(prefix))
 
 
 def _mean(values) -> str:
@@ -270,6 +303,7 @@ PARTS = {
         targets_table,
         accuracy_table,
         photographs_table,
+        robustness_table,
         methods_table,
         times_table,
         pieces_tables,
@@ -299,5 +333,6 @@ if __name__ == "__main__":
         text = rewritten(document)
         write(ROOT / document, lambda path, text=text: path.write_text(text, encoding="utf-8"))
     write(ROOT / "docs/accuracy.png", draw_accuracy(accuracy(), targets()).savefig)
+    write(ROOT / "docs/robustness.png", draw_robustness(robustness()).savefig)
     scale = load_json(ROOT / "benchmarks/scale.json")
     write(ROOT / "docs/scale.png", draw_scale(scale["runs"]).savefig)

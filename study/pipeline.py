@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.workspace import ROOT, Workspace, workspace
 from fewlabel.errors import FewlabelError, exit_on_error
-from fewlabel.propagation.held_out import load_held_out
+from fewlabel.propagation.held_out import load_held_out, refuted_labels
 from fewlabel.storage import load_json, save_json
 from fewlabel.verdict import suspicious_labels
 from study.records import RECORDS, TRAINING_SETS
@@ -36,27 +36,25 @@ def main(name: str, seed: str) -> None:
     if subprocess.run(clean, cwd=ROOT, check=False).returncode:
         raise FewlabelError(f"commit {', '.join(_MEASURED)} first: what is measured is a clone")
     row = settings("pipeline", name)
-    every_run = row.get("settings", {})
     with workspace() as work:
-        work.set_params({"seed": int(seed)} | every_run)
         for metrics in work.folder.glob("metrics/*.json"):  # of the last run, of other settings
             metrics.unlink()
-        for changes in (every_run, *row.get("steps", {}).values()):
-            if "dataset.folder.path" in changes:
-                _take_images(work.folder, changes["dataset.folder.path"])
+        _change(work, {"seed": int(seed)} | row.get("settings", {}))
         records = list(_measure(work, row))
     save_json(RECORDS / f"{name}-{seed}.json", records)
 
 
-def _take_images(folder: Path, images: str) -> None:
-    source, copy = ROOT / images, folder / images
-    if not source.exists():
-        raise FewlabelError(f"{images} is not there; docs/performance.md says how to make it")
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, copy)
-    else:
-        shutil.copyfile(source, copy)
+def _change(work: Workspace, settings: dict) -> None:
+    """Set params of the clone, and copy images that they name to where no stage makes them."""
+    if (images := settings.get("dataset.folder.path")) is not None:
+        source, path = ROOT / images, f"data/images/{Path(images).name}"
+        if not source.exists():
+            raise FewlabelError(f"{images} is not there; docs/performance.md says how to make it")
+        if not (work.folder / path).exists():
+            copy = shutil.copytree if source.is_dir() else shutil.copyfile
+            copy(source, work.folder / path)
+        settings = settings | {"dataset.folder.path": path}
+    work.set_params(settings)
 
 
 def _measure(work: Workspace, row: dict) -> Iterator[dict]:
@@ -65,7 +63,7 @@ def _measure(work: Workspace, row: dict) -> Iterator[dict]:
     for budget in row["budgets"]:
         work.set_params({"label_budget": budget})
         for step, changes in row.get("steps", {"": {}}).items():
-            work.set_params(changes)
+            _change(work, changes)
             print(f"{budget} labels {step} ...", flush=True)
             work.dvc("repro", *targets)
             # A stage that another budget left unchanged counts with the time it took.
@@ -96,7 +94,9 @@ def _trust(folder: Path, metrics: dict) -> dict:
     labels = np.load(folder / "data/representatives/labels.npy")
     wrong = (labels >= 0) & (labels != np.load(folder / "data/raw/train_labels.npy"))
     with chdir(folder):
-        named = [image for image, _ in suspicious_labels(labels, load_held_out())]
+        held_out = load_held_out()
+    named = [image for image, _ in suspicious_labels(labels, held_out)]
+    refuted = refuted_labels(held_out, labels)
     return {
         "shipped": shipped["accuracy"],
         "calibration_error": shipped["expected_calibration_error"],
@@ -105,6 +105,8 @@ def _trust(folder: Path, metrics: dict) -> dict:
         **{name: verdict[name] for name in ("missing_classes", "representatives_of_no_class")},
         "wrong_labels": int(wrong.sum()),
         "wrong_labels_named": int(wrong[named].sum()),
+        "refuted_labels": len(refuted),
+        "wrong_labels_refuted": int(wrong[refuted].sum()),
     }
 
 

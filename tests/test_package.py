@@ -1,11 +1,14 @@
 """What pip installs: one package, with all that the command and the labeling page need."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
 from fewlabel.predictor import save_portable
 from tests.conftest import CHECKOUT, copy_checkout
@@ -13,6 +16,7 @@ from tests.test_predictor import ABOUT, build
 
 WITHOUT_PIPELINE = """
 import sys
+import tomllib
 for name in "dvc dvclive filelock matplotlib pandas pooch".split():
     sys.modules[name] = None  # so that importing it fails
 """
@@ -44,6 +48,17 @@ assert page.status_code == 200, page.status
 assert b"<html" in page.data
 print(pathlib.Path(fewlabel.__file__).parents[1])
 """
+
+
+def test_a_release_has_one_version():
+    version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+    cited = YAML(typ="safe").load(CHECKOUT / "CITATION.cff")["version"]
+    changes = (CHECKOUT / "CHANGELOG.md").read_text()
+    newest, *_ = re.findall(r"^## (.+)$", changes, re.MULTILINE)
+    assert cited == version
+    assert newest == "Unreleased" or re.fullmatch(
+        rf"{re.escape(version)} - 20\d\d-\d\d-\d\d", newest
+    )
 
 
 def test_git_holds_no_data():
