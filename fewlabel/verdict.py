@@ -63,6 +63,7 @@ def verdict(
     low, high = wilson_interval(accuracy, len(is_right))
     weak = _weak_classes(y[held_out.images], is_right, class_names)
     suspicious = suspicious_labels(y, held_out)
+    n_refuted = len(refuted_labels(held_out, y))
     more, sentence_of_more = _more_labels(y, held_out)
     metrics |= {
         "held_out_accuracy": accuracy,
@@ -71,7 +72,7 @@ def verdict(
         "gain_of_twice_the_labels": more,
         "weak_classes": len(weak),
         "suspicious_labels": len(suspicious),
-        "refuted_labels": (n_refuted := len(refuted_labels(held_out, y))),
+        "refuted_labels": n_refuted,
     }
     sentences = [
         f"Of the labels, {accuracy:.0%} (95 % interval {low:.0%} to {high:.0%}) are predicted "

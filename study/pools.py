@@ -1,4 +1,4 @@
-"""Make a pool as people's own may be, of rare classes or with others' images: `... POOL`."""
+"""Make a pool of rare classes, or with images of no class: `python -m study.pools POOL`."""
 
 import sys
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from fewlabel.propagation.held_out import HeldOut, refuted_labels
+from fewlabel.propagation.held_out import HeldOut, load_held_out, refuted_labels
 
 N_LABELS, N_CLASSES = 160, 4
 
@@ -72,7 +72,7 @@ def test_where_nothing_is_predicted_nothing_is_refuted():
     assert not len(refuted_labels(none_right, labels_of(np.zeros(9, int))))
 
 
-def test_the_pipeline_teaches_no_label_that_the_others_refute(reproduced, tmp_path):
+def test_the_pipeline_teaches_no_label_that_the_others_refute(reproduced, tmp_path, monkeypatch):
     project = reproduced.copy(tmp_path / "project")
     project.set({"label.oracle_error_rate": 0.1, "label_budget": 100})
     project.repro("propagate", "evaluate_propagation")
@@ -83,10 +83,8 @@ def test_the_pipeline_teaches_no_label_that_the_others_refute(reproduced, tmp_pa
     truth, labels, pseudo_labels = map(
         load, ("raw/train_labels", "representatives/labels", "spread/pseudo_labels")
     )
-    table = np.genfromtxt(project.folder / "data/spread/held_out.csv", delimiter=",", names=True)
-    found = HeldOut(*(table[name].astype(int) for name in ("images", "predicted")),
-                    table["confidence"], table["predicted_by_half"])  # fmt: skip
-    refuted = refuted_labels(found, labels)
+    monkeypatch.chdir(project.folder)
+    refuted = refuted_labels(load_held_out(), labels)
     kept = np.setdiff1d(np.flatnonzero(labels >= 0), refuted)
     assert len(refuted) > 2
     assert (labels[refuted] != truth[refuted]).mean() > 0.7
