@@ -143,7 +143,7 @@ def robustness_table() -> str:
         rows.append(
             [
                 *(row, step, *(_mean(group[name]) for name in names)),
-                *(f"{100 * group['cost'].mean():.1f}", f"{100 * group['gap'].mean():.1f}"),
+                *(f"{100 * group['cost'].mean():z.1f}", f"{100 * group['gap'].mean():z.1f}"),
                 *(f"{n_refuted} of {n_wrong}", group["refuted_labels"].sum() - n_refuted),
                 *(group["representatives_of_no_class"].sum(), len(group)),
             ]

@@ -10,15 +10,16 @@ def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -
 
     Examples
     --------
-    >>> print(markdown_table(["labels", "method"], [[50, "graph"]]))
-    | labels | method |
-    | ---: | --- |
-    | 50 | graph |
+    >>> print(markdown_table(["labels", "method", "gain"], [[50, "graph", -0.1]]))
+    | labels | method | gain |
+    | ---: | --- | ---: |
+    | 50 | graph | -0.1 |
     """
     lines = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    is_number = [
-        all(cell[:1].isdigit() and len(cell) <= _MAX_NUMBER for cell in column if cell)
-        for column in zip(*lines, strict=True)
-    ]
-    rule = ["---:" if right else "---" for right in is_number]
+    columns = zip(*lines, strict=True)
+    rule = ["---:" if all(map(_is_number, filter(None, column))) else "---" for column in columns]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [map(str, header), rule, *lines])
+
+
+def _is_number(cell: str) -> bool:
+    return cell.removeprefix("-")[:1].isdigit() and len(cell) <= _MAX_NUMBER
