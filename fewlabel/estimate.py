@@ -28,7 +28,12 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 
 def estimate(
-    predict: Callable[[Ints], Floats], taught: Ints, check: Ints, expected_accuracy: float | None
+    predict: Callable[[Ints], Floats],
+    taught: Ints,
+    check: Ints,
+    expected_accuracy: float | None,
+    *,
+    is_overconfident: bool,
 ) -> tuple[dict[str, float], Ints, Ints]:
     """Estimate how good a classifier is, and the temperature that calibrates its probabilities.
 
@@ -42,6 +47,9 @@ def estimate(
     expected_accuracy
         Where no image only measures, a sample of images is to be as confident; None leaves
         probabilities as they are.
+    is_overconfident
+        As of `fewlabel.methods.ClassifierMethod`. One that is not is more often right than labels
+        are that the others predict: it becomes surer by them, never less sure.
 
     Returns
     -------
@@ -68,4 +76,8 @@ def estimate(
         return {"temperature": 1.0}, images, images
     sample = np.linspace(0, len(taught) - 1, min(len(taught), _SAMPLE)).astype(int)
     temperature = temperature_by_accuracy(predict(sample), expected_accuracy)
-    return {"temperature": temperature}, images, images
+    return (
+        {"temperature": temperature if is_overconfident else min(temperature, 1.0)},
+        images,
+        images,
+    )

@@ -307,7 +307,7 @@ class ClassifierMethod(Method):
     ----------
     is_overconfident
         Whether it is as sure of wrong labels as of right ones, so that what it learns from
-        pseudo-labels has to be calibrated.
+        pseudo-labels has to be made less sure.
     """
 
     is_overconfident: ClassVar[bool] = False

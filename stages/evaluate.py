@@ -36,10 +36,9 @@ def main(params: Params, training_set: str) -> None:
     check = predicted = tested = labels[:0]
     if metrics["train_images"]:
         overconfident, predict = image_predictor(f"models/{training_set}", len(class_names))
-        accuracy = load_json(verified(f"data/{training_set}/accuracy.json"))
-        expected = accuracy if overconfident else None
-        given = taught, check_labels, expected
-        estimated, check, predicted = estimate(partial(predict, "train"), *given)
+        expected = load_json(verified(f"data/{training_set}/accuracy.json"))
+        given = partial(predict, "train"), taught, check_labels, expected
+        estimated, check, predicted = estimate(*given, is_overconfident=overconfident)
         if len(labels):
             probabilities = tempered(predict("test"), estimated["temperature"])
             metrics = classification_metrics(labels, probabilities) | metrics

@@ -92,7 +92,9 @@ def test_what_a_classifier_was_taught_measures_nothing():
     labels, probabilities = overconfident(1000, 3.0)
     check = np.where(np.arange(1000) < 500, labels, -1)
     taught = np.where(np.arange(1000) < 300, labels, -1)
-    metrics, images, predicted = estimate(probabilities.__getitem__, taught, check, 0.1)
+    metrics, images, predicted = estimate(
+        probabilities.__getitem__, taught, check, 0.1, is_overconfident=True
+    )
     np.testing.assert_array_equal(images, np.arange(300, 500))
     np.testing.assert_array_equal(predicted, probabilities[300:500].argmax(axis=1))
     assert metrics["check_images"] == 200
@@ -101,12 +103,28 @@ def test_what_a_classifier_was_taught_measures_nothing():
     assert metrics["temperature"] == temperature_by_labels(probabilities[300:500], labels[300:500])
 
 
-def test_without_images_that_measure_labels_that_predict_each_other_calibrate():
-    _, probabilities = overconfident(3000, 3.0)
+@pytest.mark.parametrize(
+    ("is_overconfident", "expected", "confidence"),
+    [
+        (True, 0.5, 0.5),
+        (True, 0.95, 0.95),
+        (False, 0.95, 0.95),
+        (False, 0.5, None),
+        (True, None, None),
+        (False, None, None),
+    ],
+)
+def test_without_images_that_measure_labels_that_predict_each_other_calibrate(
+    is_overconfident, expected, confidence
+):
+    _, probabilities = overconfident(3000, 1.0)
+    before = probabilities.max(axis=1).mean()
+    assert 0.5 < before < 0.95
     nothing = np.full(3000, -1)
-    metrics, images, predicted = estimate(probabilities.__getitem__, nothing, nothing, 0.6)
+    metrics, images, predicted = estimate(
+        probabilities.__getitem__, nothing, nothing, expected, is_overconfident=is_overconfident
+    )
     assert (len(images), len(predicted)) == (0, 0)
-    confidence = tempered(probabilities, metrics["temperature"]).max(axis=1).mean()
-    assert confidence == pytest.approx(0.6, abs=0.02)
-    metrics, _, _ = estimate(probabilities.__getitem__, nothing, nothing, None)
-    assert metrics == {"temperature": 1}
+    after = tempered(probabilities, metrics["temperature"]).max(axis=1).mean()
+    assert after == pytest.approx(confidence or before, abs=0.02)
+    assert confidence or metrics == {"temperature": 1}
