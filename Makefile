@@ -87,7 +87,7 @@ accuracy: prepare ## Measure accuracy, time and memory of each budget with five 
 photographs: prepare ## Measure photographs, also with wrong answers, with five seeds (two hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml:photographs
 
-robustness: prepare ## Measure what wrong answers, rare classes and images of no class cost, with five seeds (three hours).
+robustness: prepare ## Measure what wrong answers, rare classes and images of no class cost, with five seeds (up to ten hours; it resumes where it was stopped).
 	dvc repro study/dvc.yaml:pools study/dvc.yaml:robustness
 
 trust: $(INSTALLED) ## Attack every promise; write docs/trust.md (an hour).

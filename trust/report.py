@@ -18,7 +18,7 @@ _START = """# What Fewlabel promises, and what was done to break it
 `make trust` attacks every promise below and writes this page. `make test` repeats some of the
 tries. Each attack works on a copy of a project with 100 color photographs, labeled and tracked,
 in which the pipeline ran. The random choices are the same each time; the moments of kills are
-not.
+not. Some messages are of earlier versions, with earlier names of files.
 """
 
 _END = """## What is not promised
