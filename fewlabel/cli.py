@@ -1,8 +1,6 @@
 """The command `fewlabel`: use a trained model, and exchange labels with other tools."""
 
 import argparse
-import io
-import sys
 
 from fewlabel.errors import exit_on_error
 
@@ -74,9 +72,6 @@ def main() -> None:
     restore.set_defaults(run=_restore)
 
     arguments = parser.parse_args()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal may lack characters of names.
-        sys.stdout.reconfigure(errors="backslashreplace")
     with exit_on_error():
         arguments.run(arguments)
 
@@ -139,7 +134,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
     params = read_params()
     queries = read_queries(params)
-    read_image = png_reader(chosen("datasets", params.dataset), queries.names)
+    read_image = png_reader(chosen("datasets", params.dataset), queries.names, queries.sha256)
     tasks = label_studio_tasks(queries, read_image)
     interface = label_studio_interface(queries.class_names)
     save_json(f"{arguments.folder}/tasks.json", tasks)

@@ -1,5 +1,6 @@
 """Errors that are meant for the user."""
 
+import io
 import logging
 import signal
 import sys
@@ -46,6 +47,9 @@ def exit_on_error() -> Iterator[None]:
     Exit code 1; of an interrupt or a termination 128 and the signal's number, as shells count.
     What takes long says so on stderr meanwhile.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal may lack characters of names.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # As an interrupt does, so that no half-written file stays.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     logger, shown = logging.getLogger("fewlabel"), logging.StreamHandler()

@@ -53,7 +53,7 @@ def _no_stderr() -> Iterator[None]:
 
 
 def _batch_normalization(
-    x: Any, mean: Any, variance: Any, offset: Any, scale: Any, variance_epsilon: float
+    x: Any, mean: Any, variance: Any, offset: Any | None, scale: Any | None, variance_epsilon: float
 ) -> Any:
     """Normalize as TensorFlow does, but by an exact root, so that all CPUs give the same bytes.
 
@@ -63,8 +63,8 @@ def _batch_normalization(
 
     # A graph would turn the quotient of a mere root into that again.
     root = tf.maximum(tf.sqrt(variance + variance_epsilon), _TINY)
-    factor = scale / root
-    return x * factor + (offset - mean * factor)
+    factor = (1 if scale is None else scale) / root
+    return x * factor + ((0 if offset is None else offset) - mean * factor)
 
 
 def new_session(random_state: int | RandomState | None) -> tuple[ModuleType, int]:
@@ -120,9 +120,14 @@ def prediction_batch(model: Any) -> int:
     return n_blocks * _BLOCK_ROWS or max(n_images, 1)
 
 
-def output_shapes(model: Any) -> Iterator[tuple[int, ...]]:
-    """Yield the shape of what each layer gives for an image."""
+def output_shapes(model: Any, side: int | None = None) -> Iterator[tuple[int, ...]]:
+    """Yield the shape of what each layer gives for an image of so many pixels per side, at most.
+
+    Without `side`, the model says it.
+    """
+    side = side or max(model.inputs[0].shape[1:])
     for node in getattr(model, "operations", model.layers):
-        yield node.output.shape[1:]
+        # Inside of a network that takes any size, layers do not know theirs.
+        yield tuple(n or side for n in node.output.shape[1:])
         if hasattr(node, "layers"):
-            yield from output_shapes(node)
+            yield from output_shapes(node, side)

@@ -10,7 +10,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def available_memory() -> int:
-    """Return how many bytes this process may still take: of the machine, or of its container."""
+    """Return how many bytes this process may take: what the machine has left, or its container."""
     available: int = psutil.virtual_memory().available
     # The file says "max" where there is no limit, and is missing outside of a container.
     text = _CGROUP_LIMIT.read_text(encoding="ascii").strip() if _CGROUP_LIMIT.exists() else "max"

@@ -33,6 +33,7 @@ from fewlabel.text import one_line
 
 _MAX_BYTES = 2**32
 _ABOUT, _CARD = "about.json", "README.md"
+_COLORED = (3,)  # what shapes of color images have after height and width
 _NETWORK, _NETWORK_INPUT = "network.onnx", "network_input.keras"
 
 
@@ -171,6 +172,7 @@ class PortableClassifier:
                 expected.append((None, *self.network.output_shape(taken)))
             shapes = [tensor.shape for tensor in self.model.inputs]
             fits = (shapes, self.model.output_shape) == (expected, (None, len(self.class_names)))
+            fits &= len(self.image_shape) == 2 or self.image_shape[2:] == _COLORED
             if self.network_input is not None:
                 fits &= self.network_input.input_shape == (None, *self.image_shape)
         if not fits:

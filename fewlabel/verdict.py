@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fewlabel.arrays import Array, Ints
+from fewlabel.arrays import Array, Bools, Ints
 from fewlabel.estimate import wilson_interval
 from fewlabel.propagation.held_out import (
     HeldOut,
@@ -25,6 +25,7 @@ MAX_SUSPICIOUS = 0.15
 
 def verdict(
     y: Ints,
+    excluded: Bools,
     pseudo_labels: Ints,
     assignment: Ints,
     held_out: HeldOut,
@@ -35,8 +36,9 @@ def verdict(
 
     Parameters
     ----------
-    y, pseudo_labels, assignment : shape (n_images,)
-        Labels (-1 where unlabeled), pseudo-labels (-1 where there is none), and clusters.
+    y, excluded, pseudo_labels, assignment : shape (n_images,)
+        Labels (-1 where unlabeled), which images are to get none, pseudo-labels (-1 where there is
+        none), and clusters.
     held_out
         Each label predicted from the others; none where there are too few labels.
     class_names, names
@@ -52,7 +54,7 @@ def verdict(
     labeled = np.flatnonzero(y >= 0)
     missing = [name for i, name in enumerate(class_names) if i not in y[labeled]]
     metrics: dict[str, float] = {"labels": len(labeled), "missing_classes": len(missing)}
-    n_strange, sentences = _of_no_class(y, pseudo_labels, assignment)
+    n_strange, sentences = _of_no_class(y, excluded, pseudo_labels, assignment)
     metrics["representatives_of_no_class"] = n_strange
     if missing:
         sentences.append(f"No label is of {', '.join(missing)}: no image will be called so.")
@@ -151,9 +153,12 @@ def _more_labels(y: Ints, held_out: HeldOut) -> tuple[float, str]:
     return twice, f"From half as many labels, {1 - by_half.mean():.0%} are predicted. {advice}"
 
 
-def _of_no_class(y: Ints, pseudo_labels: Ints, assignment: Ints) -> tuple[int, list[str]]:
+def _of_no_class(
+    y: Ints, excluded: Bools, pseudo_labels: Ints, assignment: Ints
+) -> tuple[int, list[str]]:
     """Count clusters whose representative is of no class, as others of them get pseudo-labels."""
-    of_others = ~np.isin(assignment, assignment[y >= 0]) & (pseudo_labels >= 0)
+    is_strange = np.isin(assignment, np.setdiff1d(assignment[excluded], assignment[y >= 0]))
+    of_others = is_strange & (pseudo_labels >= 0)
     n_strange = len(np.unique(assignment[of_others]))
     return n_strange, [
         f"{n_strange} of {len(np.unique(assignment))} representatives are of no class. Their "

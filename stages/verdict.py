@@ -1,4 +1,4 @@
-"""Say by the labels how far classifiers can be trusted, and choose the one to ship."""
+"""Say by the labels how accurate classifiers are, and choose the one to ship."""
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ def main(params: Params) -> None:
     assignment = load_array("data/clusters/assignment.npy")
     metrics, sentences = verdict(
         load_array("data/representatives/labels.npy"),
+        load_array("data/representatives/excluded.npy"),
         load_array("data/spread/pseudo_labels.npy"),
         assignment,
         load_held_out(),

@@ -29,14 +29,10 @@ MODULES = {
     "pools": "study.pools",
 }
 """Section of study/params.yaml -> the module that runs its rows."""
-# A hash pins published data, whatever code gets them; an oracle answers in place of people; and
-# settings.py checks settings, but adds none.
-_WITHOUT_EFFECT = (
-    "fewlabel/annotation/",
-    "fewlabel/datasets/",
-    "fewlabel/settings.py",
-    "stages/download.py",
-)
+# An oracle answers in place of people, and settings.py checks settings, but adds none.
+_WITHOUT_EFFECT = ("fewlabel/annotation/", "fewlabel/settings.py")
+# A hash pins published data, whatever code gets them. Image files in a folder have none.
+_OF_PUBLISHED = ("fewlabel/datasets/", "stages/download.py")
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _PATH = re.compile(r"\w+(\.\w+)+")
 
@@ -50,6 +46,8 @@ def main() -> None:
         if section == "pipeline":
             entries |= pipeline_modules(row)
         without = _WITHOUT_EFFECT if section == "pipeline" else ()
+        if section == "pipeline" and "dataset.folder.path" not in str(row):
+            without += _OF_PUBLISHED
         save_json(f"study/code/{section}/{name}.json", _hashes(entries, without))
     for name in ("underflow", "report"):
         save_json(f"study/code/{name}.json", _hashes({f"study.{name}"}))

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from fewlabel.errors import exit_on_error
 from fewlabel.storage import save_json
 from study.row import prepare
 from study.settings import settings
@@ -29,4 +30,5 @@ def main(row: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with exit_on_error():
+        main(*sys.argv[1:])

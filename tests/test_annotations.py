@@ -334,6 +334,12 @@ def test_contradictions_are_settled_by_a_persons_name(contradictory):
     assert contradictions(annotations) == unsettled
 
 
+def test_contradictions_are_settled_for_one_whose_name_is_unknown(contradictory):
+    n_settled, unsettled = settle_labels("somebody", at(contradictory))
+    assert (n_settled, list(unsettled)) == (1, [QUERIES.names[0]])
+    assert said(at(contradictory).read()[QUERIES.names[1]]) == [("dog", "")]
+
+
 def test_annotations_of_the_same_time_are_not_settled_by_it(contradictory):
     write_lines(
         contradictory, annotation(0, "cat", EARLY, "Ann"), annotation(0, "dog", EARLY, "Bob")

@@ -2,13 +2,24 @@
 
 import errno
 import logging
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from fewlabel.errors import FewlabelError, exit_on_error
 
 pytestmark = pytest.mark.usefixtures("sigterm_as_before")
+
+
+def test_what_an_encoding_lacks_is_printed_all_the_same():
+    program = "from fewlabel.errors import exit_on_error\nwith exit_on_error(): print('\\u732b')"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "\\u732b\n"
 
 
 def ended_by(error):

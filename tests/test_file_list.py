@@ -106,6 +106,14 @@ def test_a_file_that_is_not_as_listed_is_named(do, what):
     read()
 
 
+@pytest.mark.parametrize("folder", [".", "..", "/", "photos/gone"])
+def test_a_folder_without_a_name_is_refused(folder):
+    there = sorted(Path().iterdir())
+    with pytest.raises(ImageFilesError, match="is no folder with a name; name one to list"):
+        write_list(folder)
+    assert sorted(Path().iterdir()) == there
+
+
 def test_a_table_of_labels_must_be_listed_and_as_it_was():
     table = Path("photos/test.csv")
     table.write_text("image,label\n0/cat/0.png,cat\n")
@@ -190,7 +198,7 @@ def test_the_command():
     assert done.stdout.startswith("10 files are in photos.csv")
     failed = subprocess.run([*command, "none"], capture_output=True, text=True, check=False)
     assert failed.returncode == 1
-    assert failed.stderr == "error: none is no folder; name one to list\n"
+    assert failed.stderr == "error: none is no folder with a name; name one to list\n"
 
 
 @pytest.mark.parametrize("path", ["photos", "photos.csv"])

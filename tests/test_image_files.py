@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from fewlabel import arrays
-from fewlabel.datasets import file_parts
+from fewlabel.datasets import decoding, file_parts
 from fewlabel.datasets.decoding import decoded_image, fit_image
 from fewlabel.datasets.file_list import ImageFilesError
 from fewlabel.datasets.image_files import read_label_table
@@ -101,6 +101,10 @@ def test_unusual_pngs_are_decoded_to_what_they_show(tmp_path):
     # Black is transparent, and then black again.
     Image.fromarray(pixels.astype(np.uint16) * 257).save(tmp_path / "clear.png", transparency=0)
     np.testing.assert_array_equal(fit_image(tmp_path / "clear.png", (8, 8)), pixels)
+    Image.fromarray(pixels).save(tmp_path / "clear_gray.png", transparency=int(pixels[7, 7]))
+    with decoded_image(tmp_path / "clear_gray.png", 8) as (image, _):
+        assert image.mode == "L"
+        np.testing.assert_array_equal(image, np.where(pixels == pixels[7, 7], 0, pixels))
     palette = Image.fromarray(np.eye(8, dtype=np.uint8), mode="P")
     palette.putpalette([0, 0, 255, 255, 0, 0])
     palette.save(tmp_path / "palette.png")
@@ -109,6 +113,18 @@ def test_unusual_pngs_are_decoded_to_what_they_show(tmp_path):
     see_through[:4, :, 3] = 0
     Image.fromarray(see_through).save(tmp_path / "alpha.png")
     assert fit_image(tmp_path / "alpha.png", (8, 8))[[0, 7], 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(("width", "is_kept"), [(31, True), (33, False)])
+def test_an_image_of_which_nothing_would_be_left_is_skipped(width, is_kept, tmp_path):
+    save(tmp_path / "a.png")
+    Image.new("RGB", (width, 1), "white").save(tmp_path / "b.png")
+    found = read(tmp_path, size=16)
+    assert len(found.arrays["train_images"]) == 1 + is_kept
+    if not is_kept:
+        [(name, problem)] = found.problems
+        assert name == "b.png"
+        assert "33 x 1 pixels, of which nothing is left at 16 pixels per side" in problem
 
 
 @pytest.mark.parametrize(
@@ -287,7 +303,7 @@ def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
     for i in range(4):
         (tmp_path / f"{i}.png").write_bytes(png_of_size(4200, 4000 + i))
     active, most = set(), []
-    pad = file_parts.ImageOps.pad
+    pad = decoding.ImageOps.pad
 
     def note(image, size):
         active.add(threading.get_ident())
@@ -298,7 +314,7 @@ def test_one_large_image_is_decoded_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(file_parts, "_BLOCK_FILES", 1)
     monkeypatch.setattr("fewlabel.parallel.cpu_count", lambda: 4)
-    monkeypatch.setattr(file_parts.ImageOps, "pad", note)
+    monkeypatch.setattr(decoding.ImageOps, "pad", note)
     assert len(read(tmp_path).names) == 4
     assert most == [1, 1, 1, 1]
 

@@ -1,5 +1,6 @@
 """The labeling page's server: who it lets in, and what it does with annotations."""
 
+import hashlib
 import io
 import json
 import resource
@@ -414,17 +415,27 @@ def test_an_image_of_an_array_is_shown_as_it_is(tmp_path, monkeypatch, vouch):
     monkeypatch.chdir(tmp_path)
     save_array("data/raw/train_images.npy", images)
     vouch()
-    read = png_reader(settings_of("datasets", "digits")(), ["0", "1"])
+    read = png_reader(settings_of("datasets", "digits")(), ["0", "1"], ["", ""])
     for small in (True, False):
         np.testing.assert_array_equal(Image.open(io.BytesIO(read(1, small))), images[1])
 
 
-def test_a_file_that_is_gone_is_shown_as_it_is_stored(tmp_path, monkeypatch, vouch):
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_file_that_is_gone_or_changed_is_shown_as_it_is_stored(
+    is_gone, tmp_path, monkeypatch, vouch
+):
     monkeypatch.chdir(tmp_path)
     save_array("data/raw/train_images.npy", np.full((1, 8, 8), 7, np.uint8))
     vouch()
     Path("photos").mkdir()
-    read = png_reader(settings_of("datasets", "folder")(path="photos"), ["gone.png"])
+    photo = Path("photos/a.png")
+    Image.new("L", (16, 16), 90).save(photo)
+    folder = settings_of("datasets", "folder")(path="photos")
+    read = png_reader(folder, ["a.png"], [hashlib.sha256(photo.read_bytes()).hexdigest()])
+    np.testing.assert_array_equal(Image.open(io.BytesIO(read(0, False))), np.full((16, 16), 90))
+    photo.unlink()
+    if not is_gone:
+        Image.new("L", (16, 16), 200).save(photo)
     np.testing.assert_array_equal(Image.open(io.BytesIO(read(0, False))), np.full((8, 8), 7))
 
 

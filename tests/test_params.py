@@ -327,7 +327,8 @@ def test_every_choice_is_accepted(read, key, choice):
             {"dataset.folder.class_names": [1, 2]},
             "dataset.folder.class_names.0 is 1, but must be a valid string",
         ),
-        ({"dataset.folder.class_names": ["cat", "?"]}, "neither ? nor !"),
+        ({"dataset.folder.class_names": ["cat", "?"]}, "none of ?, !, not sure, no image of a"),
+        ({"dataset.folder.class_names": ["cat", "not sure"]}, "none of ?, !, not sure, no image"),
         ({"dataset.folder.path": None}, "dataset.folder.path is None, but must be a valid string"),
         (
             {"dataset.folder.image_size": 7},

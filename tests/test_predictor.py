@@ -143,6 +143,8 @@ def test_values_of_weights_in_other_files_are_refused(model, kind):
         {"about__json": b'{"class_names": 5, "image_shape": "a"}'},
         {"about__json": b'{"class_names": ["a"], "image_shape": [6, 5]}'},
         {"about__json": b'{"class_names": ["a", "b", "c"], "image_shape": [5, 6]}'},
+        {"about__json": b'{"class_names": ["a", "b", "c"], "image_shape": [6, 5, 1]}'},
+        {"about__json": b'{"class_names": ["a", "b", "c"], "image_shape": [30]}'},
     ],
 )
 def test_what_is_damaged_is_refused_in_one_sentence(model, parts):

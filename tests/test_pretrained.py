@@ -202,6 +202,32 @@ def test_a_file_of_ones_own_gives_features_of_any_rank(output, tokens, tmp_path)
     np.testing.assert_allclose(given, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("left_out", [{"scale": False}, {"center": False}, {}])
+def test_a_network_of_any_size_normalizes_as_published(left_out, tmp_path):
+    keras, _ = new_session(0)
+    normalize = keras.layers.BatchNormalization(epsilon=0.01, **left_out)
+    keras.Sequential(
+        [keras.Input((None, None, 3)), normalize, keras.layers.GlobalAveragePooling2D()]
+    ).save(tmp_path / "own.keras")
+    given = [np.float32([i + 1, i + 2, i + 3]) for i in range(len(normalize.get_weights()))]
+    normalize.set_weights(given)
+    normalize.trainable = False
+    model = keras.Sequential(
+        [keras.Input((None, None, 3)), normalize, keras.layers.GlobalAveragePooling2D()]
+    )
+    model.save(tmp_path / "own.keras")
+    content = of_file(str(tmp_path / "own.keras"), 12, "unit", "class")
+    images = np.random.default_rng(0).random((5, 12, 12, 3)).astype(np.float32)
+    features = FrozenNetwork(content, (12, 12, 3)).transform(images.reshape(5, -1))
+    *learned, mean, variance = given
+    expected = (images.mean(axis=(1, 2)) - mean) / np.sqrt(variance + 0.01)
+    names = [name for name in ("scale", "center") if name not in left_out]
+    for name, weight in zip(names, learned, strict=True):
+        expected = expected * weight if name == "scale" else expected + weight
+    np.testing.assert_allclose(features, expected, rtol=1e-4)
+
+
 def test_images_reach_the_network_in_its_size_from_theirs(tmp_path):
     save_tiny_network(tmp_path / "own.keras")
     content = of_file(str(tmp_path / "own.keras"), None, "unit", "class")

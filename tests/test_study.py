@@ -13,7 +13,7 @@ from scipy import stats
 
 from fewlabel.methods import settings_of
 from fewlabel.settings import read_params
-from study.code import code_hash, pipeline_modules
+from study.code import MODULES, all_imports, code_hash, file_of, pipeline_modules
 from study.estimators.build import build
 from study.figures import BY_LABELS, NOT_BY_LABELS
 from study.report import OURS, lines_of, results_table, verdict
@@ -119,6 +119,13 @@ def test_a_run_of_the_pipeline_depends_on_its_own_methods(monkeypatch):
     assert "fewlabel.embeddings.pixels" in stepwise
     stages = {f"stages.{path.stem}" for path in (CHECKOUT / "stages").glob("*.py")}
     assert {m for m in modules if m.startswith("stages.")} == stages - {"stages.__init__"}
+
+
+def test_code_is_hashed_again_where_it_changes():
+    stages = YAML(typ="safe").load(CHECKOUT / "study" / "dvc.yaml")["stages"]
+    entries = {*MODULES.values(), "study.report", "study.underflow"}
+    files = {file_of(module) for entry in entries for module in all_imports(entry)}
+    assert [f for f in files if not f.startswith(tuple(stages["code"]["deps"]))] == []
 
 
 def test_every_method_is_drawn():

@@ -20,14 +20,15 @@ def y():
     return labels
 
 
-def judge(y, predicted, confidence=None, pseudo_labels=None, by_half=None):
+def judge(y, predicted, confidence=None, pseudo_labels=None, by_half=None, excluded=()):
     labeled = np.flatnonzero(y >= 0)
     by_half = predicted if by_half is None else by_half
     confidence = np.ones(len(labeled)) if confidence is None else confidence
     pseudo_labels = np.arange(N) % 20 // 10 if pseudo_labels is None else pseudo_labels
     names = [f"{i}.png" for i in range(N)]
     held_out = HeldOut(labeled, *map(np.array, (predicted, confidence, by_half)))
-    metrics, sentences = verdict(y, pseudo_labels, np.arange(N) % 20, held_out, CLASSES, names)
+    given = y, np.isin(np.arange(N), excluded), pseudo_labels, np.arange(N) % 20
+    metrics, sentences = verdict(*given, held_out, CLASSES, names)
     return metrics, " ".join(sentences)
 
 
@@ -59,11 +60,11 @@ def test_where_all_labels_agree_nothing_is_odd(y):
 
 
 def test_representatives_of_no_class_are_counted_where_their_clusters_get_a_class(y):
-    y[[0, 1, 19]] = -1
+    y[[0, 1, 2, 19]] = -1  # about the cluster of 2, nobody was asked
     pseudo_labels = np.arange(N) % 20 // 10
-    pseudo_labels[[0, 1]] = -1  # they themselves, and a cluster of which nobody was sure
-    pseudo_labels[[19, 39, 59]] = -1
-    metrics, text = judge(y, y[y >= 0], pseudo_labels=pseudo_labels)
+    excluded = [0, 1, 19, 39, 59]  # they themselves, and a cluster of which nobody was sure
+    pseudo_labels[excluded] = -1
+    metrics, text = judge(y, y[y >= 0], pseudo_labels=pseudo_labels, excluded=excluded)
     assert metrics["representatives_of_no_class"] == 2
     assert "2 of 20 representatives are of no class. Their clusters hold 7% of all images" in text
 
@@ -148,7 +149,9 @@ def test_without_images_that_only_measure_the_first_is_shipped(y):
 
 def test_without_predictions_it_says_so(y):
     nothing = HeldOut(*(np.zeros(0, int),) * 4)
-    metrics, sentences = verdict(y, y, np.zeros(N, int), nothing, CLASSES, [""] * N)
+    metrics, sentences = verdict(
+        y, np.zeros(N, bool), y, np.zeros(N, int), nothing, CLASSES, [""] * N
+    )
     counts = {"labels": 20, "missing_classes": 1, "representatives_of_no_class": 0}
     assert metrics == counts
     assert "too few labels" in sentences[-1]

@@ -30,6 +30,8 @@ NOT_SURE = "?"
 NO_CLASS = "!"
 """In place of a label: this is no image of a class, and gets no label."""
 NO_LABEL = (NOT_SURE, NO_CLASS)
+WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
+"""Choice in Label Studio -> what labels.csv has for it."""
 SOMEBODY = "somebody"
 """Name in messages where nobody knows who labeled."""
 

@@ -9,9 +9,8 @@ from xml.sax.saxutils import quoteattr
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, TypeAdapter
 
 from fewlabel.annotation.annotations import (
-    NO_CLASS,
-    NOT_SURE,
     SOMEBODY,
+    WITHOUT_LABEL,
     Annotation,
     Annotations,
     AnnotationsError,
@@ -25,9 +24,6 @@ from fewlabel.datasets.decoding import MAX_FILE_BYTES
 from fewlabel.datasets.image_files import read_label_table
 from fewlabel.regular_files import read_regular_file
 from fewlabel.text import one_line
-
-WITHOUT_LABEL = {"not sure": NOT_SURE, "no image of a class": NO_CLASS}
-"""Choice in Label Studio -> what labels.csv has for it."""
 
 
 def label_studio_tasks(

@@ -17,6 +17,7 @@ from fewlabel.annotation.annotations import (
     NO_CLASS,
     NO_LABEL,
     NOT_SURE,
+    SOMEBODY,
     Annotation,
     Annotations,
     AnnotationsError,
@@ -303,7 +304,9 @@ def settle_labels(whose: str, queries: Queries) -> tuple[int, Annotations]:
     for image, found in list(unsettled.items()):
         latest = max(map(time_of, found))
         kept = [
-            a for a in found if (time_of(a) == latest if whose == LATEST else a.labeled_by == whose)
+            a
+            for a in found
+            if (time_of(a) == latest if whose == LATEST else (a.labeled_by or SOMEBODY) == whose)
         ]
         if kept and not is_contradiction(kept):
             changes.append((kept[0], _times(unsettled.pop(image))))

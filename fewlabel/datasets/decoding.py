@@ -87,7 +87,22 @@ def fit_image(source: str | Path | bytes, shape: tuple[int, ...]) -> Array:
             image = stack.enter_context(decoded_content(source, size))
         else:
             image, _ = stack.enter_context(decoded_image(source, size))
-        return np.asarray(ImageOps.pad(image.convert("RGB" if channels else "L"), (width, height)))
+        return np.asarray(padded(image.convert("RGB" if channels else "L"), (width, height)))
+
+
+def padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale an image to fit a width and a height, and pad it with black.
+
+    Raises
+    ------
+    ValueError
+        If it is so long that less than half a pixel of its other side would be left.
+    """
+    scale = min(new / old for new, old in zip(size, image.size, strict=True))
+    if min(image.size) * scale < 0.5:
+        stored = "{:,} x {:,} pixels".format(*image.size)
+        raise ValueError(f"of {stored}, of which nothing is left at {max(size)} pixels per side")
+    return ImageOps.pad(image, size)
 
 
 def has_image_name(name: str) -> bool:
@@ -130,7 +145,8 @@ def _decode(content: bytes, size: int, stack: ExitStack) -> Image.Image:
         turn = _turn(file)
         clear = file.info.get("transparency")
         is_deep = file.mode.startswith("I")  # 16 bits, of which "RGBA" would keep the lowest
-        image = file.copy() if clear is None or is_deep else file.convert("RGBA")
+        with_alpha = "LA" if file.mode in ("1", "L") else "RGBA"  # what is gray stays so
+        image = file.copy() if clear is None or is_deep else file.convert(with_alpha)
     if is_deep:
         levels = np.asarray(image)
         shown = np.where(levels == clear, 0, levels) if isinstance(clear, int) else levels

@@ -95,8 +95,10 @@ def write_list(folder: str) -> str:
         If the folder or a file cannot be read, or the list that is there is none.
     """
     place = Path(os.path.normpath(folder))
-    if not is_folder(place):
-        raise ImageFilesError(f"{printable(folder, SHOWN)} is no folder; name one to list")
+    if not is_folder(place) or place.name in ("", ".."):
+        raise ImageFilesError(
+            f"{printable(folder, SHOWN)} is no folder with a name; name one to list"
+        )
     path = place.with_name(place.name + _SUFFIX)
     before = dict(_read_list(str(path))) if path.exists() else {}
     there = list_files(place)

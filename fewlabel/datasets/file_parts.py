@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ImageOps
 
 from fewlabel.arrays import Array, blocks
 from fewlabel.datasets.decoded import Found, StoredImages
-from fewlabel.datasets.decoding import check_name, decoded_image
+from fewlabel.datasets.decoding import check_name, decoded_image, padded
 from fewlabel.datasets.file_list import require_listed
 from fewlabel.engine import UNFINISHED, described, run_parts
 from fewlabel.parallel import for_each_block
@@ -95,7 +94,7 @@ def _fit_to_square(path: Path, size: int, sha256: str) -> tuple[Array, str]:
     try:
         with decoded_image(path, size) as (image, found):
             if sha256 in ("", found):
-                return np.asarray(ImageOps.pad(image, (size, size))), found
+                return np.asarray(padded(image, (size, size))), found
     except ValueError:
         require_listed(path, sha256)
         raise

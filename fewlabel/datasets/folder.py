@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from fewlabel.annotation.annotations import NO_LABEL
+from fewlabel.annotation.annotations import NO_LABEL, WITHOUT_LABEL
 from fewlabel.methods import DatasetMethod, Images
 from fewlabel.text import shown
 
@@ -47,12 +47,13 @@ class Settings(DatasetMethod):
         return folder_of(self.path)
 
     def problems(self) -> list[str]:
-        named = {name.strip() for name in self.class_names} - {"", *NO_LABEL}
+        named = {name.strip() for name in self.class_names} - {"", *NO_LABEL, *WITHOUT_LABEL}
         if 1 < len(named) == len(self.class_names):
             return []
         return [
             f"dataset.folder.class_names is {shown(self.class_names)}, but must be a list of two "
-            "or more different names, neither ? nor !, where dataset.name is folder"
+            "or more different names, where dataset.name is folder, and none of "
+            f"{', '.join([*NO_LABEL, *WITHOUT_LABEL])}"
         ]
 
     def names_of_classes(self) -> list[str]:

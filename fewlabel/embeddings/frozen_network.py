@@ -22,7 +22,12 @@ from fewlabel.text import one_line
 
 DEFAULT_SIZE = 160
 _N_COLORS = 3
-_SOURCES = ("frozen_network.py", "onnx_network.py")
+_SOURCES = (
+    "embeddings/frozen_network.py",
+    "embeddings/onnx_network.py",
+    "keras_session.py",
+    "kernels.py",
+)
 _BATCHES = 8  # between two looks at the progress
 _MAX_BYTES = 2**32
 SCALINGS = {
@@ -120,7 +125,8 @@ def _content(
 @cache
 def _made_by() -> bytes:
     """Return what decides features besides network and pixels: this code, and the libraries."""
-    sources = [Path(__file__).with_name(name).read_bytes() for name in _SOURCES]
+    package = Path(__file__).parents[1]
+    sources = [(package / name).read_bytes() for name in _SOURCES]
     return b"\0".join([*sources, *map(str.encode, versions())])
 
 

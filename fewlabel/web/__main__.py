@@ -31,7 +31,7 @@ def main(params: Params) -> None:
     listener = _listen()
     port = listener.getsockname()[1]
     token, prefix = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    read_image = png_reader(chosen("datasets", params.dataset), queries.names)
+    read_image = png_reader(chosen("datasets", params.dataset), queries.names, queries.sha256)
     app = create_app(session, read_image, token=token, prefix=prefix, port=port)
     server = create_server(app, listener)
     url = f"http://127.0.0.1:{port}/{prefix}/?token={token}"
@@ -57,7 +57,7 @@ def main(params: Params) -> None:
 def _last_verdict() -> tuple[str, ...]:
     """Return the sentences that the last run printed, if one got as far."""
     path = Path("models/verdict.md")
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return tuple(line.removeprefix("- ") for line in text.splitlines())
 
 
