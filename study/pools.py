@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from fewlabel.arrays import Array, Floats, Ints
+from fewlabel.engine import finish
 from fewlabel.errors import exit_on_error
 from fewlabel.methods import settings_of
 from fewlabel.storage import write
@@ -28,6 +29,7 @@ def main(name: str) -> None:
         f"study/data/pools/{name}.npz",
         lambda path: np.savez(path, images=images, train_labels=labels, **tests),
     )
+    finish("download")
 
 
 def imbalanced(labels: Ints, ratio: float) -> Ints:
