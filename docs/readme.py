@@ -16,6 +16,8 @@ from fewlabel.storage import load_json, write
 from study.records import TRAINING_SETS, measured, photograph_targets, targets
 from study.settings import settings
 
+_CALIBRATION = "calibration error, mean and largest"
+
 
 def training_sets_table() -> str:
     """Return a row per training set, from metrics/SET.json."""
@@ -77,7 +79,7 @@ def accuracy_table() -> str:
     """
     by_budget = accuracy().groupby(["row", "labels"])
     header = ["data", "labels", "best published", "published recipe", "our target", *TRAINING_SETS]
-    header += ["pseudo-label accuracy", "seeds", "seconds", "peak memory, MB"]
+    header += ["pseudo-label accuracy", _CALIBRATION, "seeds", "seconds", "peak memory, MB"]
     rows, sources = [], []
     for aim in targets().astype(object).fillna("").itertuples():
         runs = by_budget.get_group((aim.data, aim.labels))
@@ -85,7 +87,7 @@ def accuracy_table() -> str:
         right = f"{runs['label_accuracy'].mean():.1%} of {runs['coverage'].mean():.0%}"
         row = [aim.data, aim.labels, *published, f"{aim.target:.4g} in {aim.minutes} min"]
         row += [_mean(runs[name]) for name in TRAINING_SETS]
-        row += [right, len(runs), f"{runs['seconds'].mean():.0f}"]
+        row += [right, _calibration(runs), len(runs), f"{runs['seconds'].mean():.0f}"]
         rows.append([*row, f"{runs['peak_memory_mb'].max():,.0f}"])
         sources.append(
             [
@@ -112,14 +114,13 @@ def photographs_table() -> str:
     aims = photograph_targets()
     runs = measured(*aims["data"].unique()).groupby(["row", "labels", "step"], sort=False)
     header = ["data", "labels", "answers", "reference", "our target", *TRAINING_SETS, "shipped"]
-    header += ["calibration error, mean and largest", "wrong labels named", "seeds"]
+    header += [_CALIBRATION, "wrong labels named", "seeds"]
     rows = []
     for (data, labels, step), group in runs:
         aim = aims[(aims["data"] == data) & (aims["labels"] == labels)].iloc[0]
-        errors = group["calibration_error"]
         row = [data, labels, step, f"{aim['reference']:.3f}", f"{aim['target']:.2f}"]
         row += [_mean(group[name]) for name in (*TRAINING_SETS, "shipped")]
-        row += [f"{errors.mean():.3f}, {errors.max():.3f}"]
+        row += [_calibration(group)]
         row += [f"{group['wrong_labels_named'].sum()} of {group['wrong_labels'].sum()}"]
         rows.append([*row, len(group)])
     return markdown_table(header, rows)
@@ -156,6 +157,11 @@ def robustness() -> pd.DataFrame:
     prefix = "robustness-"
     runs = measured(*(row for row in settings("pipeline") if row.startswith(prefix)))
     return runs.assign(row=runs["row"].str.removeprefix(prefix))
+
+
+def _calibration(runs: pd.DataFrame) -> str:
+    errors = runs["calibration_error"]
+    return f"{errors.mean():.3f}, {errors.max():.3f}"
 
 
 def _mean(values) -> str:

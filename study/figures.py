@@ -20,6 +20,7 @@ BY_LABELS = {
     "representatives, logistic regression": ("tab:cyan", "representatives, logistic regression"),
     "random labels, dense network": ("tab:olive", "random labels, dense network"),
     "random labels, logistic regression": ("tab:green", "random labels, logistic regression"),
+    "first labels, convolutional network": ("darkgreen", "first labels, convolutional network"),
     "first labels, logistic regression": ("yellowgreen", "first labels, logistic regression"),
     "given labels, small CNN": ("darkkhaki", "first labels, small CNN"),
     "given labels, 3 nearest neighbors": ("sienna", "last labels, 3 nearest neighbors"),

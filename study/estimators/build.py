@@ -19,7 +19,7 @@ def build(spec: str | dict | list, image_shape: tuple[int, ...], seed: int) -> A
         Path of what makes the estimator, or path -> its parameters, of which `estimator` is another
         spec; or a list of these, which is a pipeline. A classifier of this package is its module.
     image_shape
-        Of the images that are the rows of X.
+        Of the images that are the rows of X; whatever takes an `image_shape` gets it.
     seed
         Whatever takes a `random_state` gets it.
 
@@ -38,9 +38,9 @@ def build(spec: str | dict | list, image_shape: tuple[int, ...], seed: int) -> A
         return made.Settings(**parameters).build(image_shape, seed)
     if "estimator" in parameters:
         parameters = parameters | {"estimator": build(parameters["estimator"], image_shape, seed)}
-    if "random_state" in inspect.signature(made).parameters:
-        parameters = parameters | {"random_state": seed}
-    return made(**parameters)
+    given = {"image_shape": image_shape, "random_state": seed}
+    taken = given.keys() & inspect.signature(made).parameters
+    return made(**parameters, **{name: given[name] for name in taken})
 
 
 def in_float64() -> FunctionTransformer:
