@@ -43,11 +43,11 @@ def main() -> None:
     rows = {(section, name): row for section in MODULES for name, row in study[section].items()}
     for (section, name), row in rows.items():
         entries = {MODULES[section], *_named_modules(row)}
+        without = ()
         if section == "pipeline":
             entries |= pipeline_modules(row)
-        without = _WITHOUT_EFFECT if section == "pipeline" else ()
-        if section == "pipeline" and "dataset.folder.path" not in str(row):
-            without += _OF_PUBLISHED
+            is_published = "dataset.folder.path" not in str(row)
+            without = _WITHOUT_EFFECT + (_OF_PUBLISHED if is_published else ())
         save_json(f"study/code/{section}/{name}.json", _hashes(entries, without))
     for name in ("underflow", "report"):
         save_json(f"study/code/{name}.json", _hashes({f"study.{name}"}))

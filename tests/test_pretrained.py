@@ -207,15 +207,11 @@ def test_a_file_of_ones_own_gives_features_of_any_rank(output, tokens, tmp_path)
 def test_a_network_of_any_size_normalizes_as_published(left_out, tmp_path):
     keras, _ = new_session(0)
     normalize = keras.layers.BatchNormalization(epsilon=0.01, **left_out)
-    keras.Sequential(
-        [keras.Input((None, None, 3)), normalize, keras.layers.GlobalAveragePooling2D()]
-    ).save(tmp_path / "own.keras")
-    given = [np.float32([i + 1, i + 2, i + 3]) for i in range(len(normalize.get_weights()))]
-    normalize.set_weights(given)
-    normalize.trainable = False
     model = keras.Sequential(
         [keras.Input((None, None, 3)), normalize, keras.layers.GlobalAveragePooling2D()]
     )
+    given = [np.float32([i + 1, i + 2, i + 3]) for i in range(len(normalize.get_weights()))]
+    normalize.set_weights(given)
     model.save(tmp_path / "own.keras")
     content = of_file(str(tmp_path / "own.keras"), 12, "unit", "class")
     images = np.random.default_rng(0).random((5, 12, 12, 3)).astype(np.float32)
